@@ -1,0 +1,55 @@
+# `make setup` once, then `make demo` to see it and `make test` to check it. Needs Python >= 3.11.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := out/demo
+
+# The shared libraries that the OpenCV and Open3D wheels expect to find, by their Debian names.
+SYSTEM := libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
+
+.PHONY: setup demo test lint types bench docs clean
+.DELETE_ON_ERROR:
+
+setup: .venv/.setup
+
+.venv/.setup: pyproject.toml constraints.txt
+	@if dpkg --status $(SYSTEM) >/dev/null 2>&1; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM); \
+	else \
+	    echo "OpenCV and Open3D need these system libraries (Debian names): $(SYSTEM)"; \
+	fi
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[open3d,ref,dev]'
+	@touch $@
+
+.venv/.docs: .venv/.setup
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+demo: setup
+	rm -rf $(DEMO)
+	$(BIN)/das3d-aug demo-data $(DEMO)/parts --count 4 --size 256
+	$(BIN)/das3d-aug generate $(DEMO)/parts --out $(DEMO)/anomalies --per-image 2 --seed 0
+	$(BIN)/das3d-aug preview $(DEMO)/anomalies --out $(DEMO)/sheet.png
+	@echo "Look at $(DEMO)/sheet.png; the single pictures are in $(DEMO)/anomalies."
+
+test: lint types
+	$(BIN)/pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.synthesis
+
+docs: .venv/.docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

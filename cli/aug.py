@@ -1,0 +1,178 @@
+"""``das3d-aug``: make synthetic anomalies, look at them, make one again, and check the installation."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from . import Program
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _synthesis_options(command: Command) -> Command:
+    """Add the options that say what is read and what is drawn."""
+    for option in reversed((
+        click.argument("source", metavar="IN", type=_FOLDER),
+        click.option("--layout", help="Layout of IN; recognised without it."),
+        click.option("--recipe", type=_FILE, help="TOML file with the ranges to draw from."),
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+        click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
+        click.option("--textures", type=_FOLDER, help="Folder of texture images; procedural without it."),
+        click.option("--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."),
+        click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth (folders of images)."),
+        click.option(
+            "--encoding",
+            type=click.Choice(["plain", "sunrgbd", "nyu"]),
+            help="How depth is packed into 16 bits (folders of images).",
+        ),
+    )):
+        command = option(command)
+    return command
+
+
+@click.group(name="das3d-aug", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Synthetic RGB-D anomalies for training and testing defect detectors."""
+
+
+@main.command()
+@_synthesis_options
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
+def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> int:
+    """Write anomalous samples made from the normal samples of IN, in the same layout.
+
+    An interrupted run is completed by the same command.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from das3d_aug.generation import generate as run
+
+    console = Console(stderr=True)
+    speed = TextColumn("{task.fields[speed]}")
+    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), speed)
+    start = time.perf_counter()
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("samples", total=None, speed="")
+
+        def progress(done: int, total: int) -> None:
+            rate = f"{done / (time.perf_counter() - start):.1f}/s"
+            bar.update(task, completed=done, total=total, speed=rate)
+
+        summary = run(source, out, recipe=_recipe(recipe), progress=progress, **_given(options))
+    _show_summary(summary, time.perf_counter() - start)
+    return 1 if summary.failures else 0
+
+
+@main.command()
+@_synthesis_options
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True
+)
+@click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
+def preview(source: Path, out: Path, recipe: Path | None, **options: Any) -> None:
+    """Draw a contact sheet of some samples of IN before and after."""
+    from das3d_aug.files import encode_png, write_atomic
+    from das3d_aug.preview import contact_sheet
+
+    write_atomic(out, encode_png(contact_sheet(source, recipe=_recipe(recipe), **_given(options))))
+    click.echo(f"{out}: written")
+
+
+@main.command()
+@click.argument("recipe", metavar="RECIPE.json", type=_FILE)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the sample here.")
+@click.option("--source", type=_FOLDER, help="Where the source is now, if it has moved.")
+@click.option("--textures", type=_FOLDER, help="Where the textures are now, if they have moved.")
+def replay(recipe: Path, out: Path | None, source: Path | None, textures: Path | None) -> int:
+    """Make one sample again from its recipe and compare it byte by byte."""
+    from das3d_aug.files import contained, write_atomic
+    from das3d_aug.generation import replay as run
+
+    result = run(recipe, source=source, textures=textures)
+    if out is not None:
+        for path, data in result.files.items():
+            write_atomic(contained(out, out / path), data)
+    for difference in result.differences:
+        click.echo(difference)
+    if not result.differences:
+        click.echo(f"{recipe}: same bytes")
+    return 1 if result.differences else 0
+
+
+@main.command()
+def doctor() -> int:
+    """Check the installation; exit code 1 if something is wrong."""
+    from das3d_aug.doctor import examine
+
+    findings = examine()
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.name:<16}{finding.detail}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+@main.command("demo-data")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="Parts per family.")
+@click.option("--size", type=click.IntRange(32, 2048), default=256, show_default=True, help="Pixels.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def demo_data(out: Path, count: int, size: int, seed: int) -> None:
+    """Write computed flawless parts in the MVTec 3D-AD layout, to try the other commands on."""
+    from das3d_aug.datasets import encode_mvtec3d
+    from das3d_aug.datasets.demo import demo_plan, make_part
+    from das3d_aug.files import write_atomic
+
+    for item in demo_plan(train=count, validation=0, good=0, per_defect=0, seed=seed):
+        part = make_part(item.category, seed=item.seed, index=item.index, size=size)
+        files = encode_mvtec3d(f"{item.folder}/{item.name}", rgb=part.rgb, xyz=part.xyz, mask=None)
+        for path, data in files.items():
+            write_atomic(out / path, data)
+    click.echo(f"{out}: written; next: das3d-aug preview {out}")
+
+
+def _recipe(path: Path | None) -> Any:
+    from das3d_aug.recipe import Recipe
+
+    return None if path is None else Recipe.from_toml(path)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the user did not say, so that the library's defaults hold."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _show_summary(summary: Any, elapsed: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    table.add_row("source", summary.how)
+    table.add_row("written", f"{summary.written} samples, {summary.written / elapsed:.1f} per second")
+    table.add_row("complete before", f"{summary.kept} samples")
+    table.add_row("left out", f"{summary.left_out} anomalous sources")
+    total = sum(summary.seconds.values()) or 1.0
+    for part, seconds in summary.seconds.items():
+        table.add_row(f"time {part}", f"{seconds:.1f} s, {seconds / total:.0%}")
+    Console().print(table)
+    for path, reason in summary.failures:
+        click.echo(f"das3d-aug: failed: {path}: {reason}", err=True)
+    if summary.failures:
+        click.echo(f"{len(summary.failures)} sources failed; mend them and run the same command again")
+    else:
+        click.echo(f"next: train on {summary.out}, or replay one of its recipes with das3d-aug replay")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

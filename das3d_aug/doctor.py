@@ -1,0 +1,153 @@
+"""Is this installation able to work?  Each check looks at one thing that is known to go wrong.
+
+A check never raises and changes nothing that lasts: it returns a `Finding` with what was seen and, where
+it failed, what to do about it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import platform
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Finding", "examine"]
+
+_NEEDED = ("numpy", "scipy", "numba", "tifffile", "click", "rich")
+_OPENCV = ("opencv-python", "opencv-python-headless")
+
+# What the wheels of Open3D and OpenCV leave to the system, and the Debian/Ubuntu package that has it.
+_APT = {
+    "libusb-1.0.so.0": "libusb-1.0-0",
+    "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+    "libX11.so.6": "libx11-6",
+    "libgomp.so.1": "libgomp1",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check saw.
+
+    Attributes
+    ----------
+    name : str
+        What was looked at.
+    ok : bool
+        False if das3d cannot work as intended.
+    detail : str
+        A version or a folder; for a failure also what to do.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine() -> tuple[Finding, ...]:
+    """Run all checks.
+
+    Returns
+    -------
+    tuple of Finding
+        In the order in which they are worth reading; the installation is sound if all are ``ok``.
+    """
+    return (
+        Finding(name="python", ok=True, detail=f"{platform.python_version()}, {platform.machine()}"),
+        *(_installed(name) for name in _NEEDED),
+        _opencv(),
+        _open3d(),
+        _numba_cache(),
+        _albumentations(),
+    )
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _installed(distribution: str) -> Finding:
+    version = _version(distribution)
+    detail = version or f"not installed: pip install {distribution}"
+    return Finding(name=distribution, ok=version is not None, detail=detail)
+
+
+def _opencv() -> Finding:
+    """Both wheels write the folder cv2: with unequal versions one is half overwritten by the other."""
+    found = {name: version for name in _OPENCV if (version := _version(name)) is not None}
+    seen = ", ".join(f"{name} {version}" for name, version in found.items())
+    if len(set(found.values())) > 1:
+        newest = max(found.values(), key=lambda text: [int(part) for part in re.findall(r"\d+", text)])
+        pins = " ".join(f"{name}=={newest}" for name in _OPENCV)
+        remedy = f"the two share files and must be equal: pip install --force-reinstall --no-deps {pins}"
+        return Finding(name="opencv", ok=False, detail=f"{seen}; {remedy}")
+    failure = _import_failure("cv2")
+    return Finding(name="opencv", ok=failure is None, detail=failure or seen)
+
+
+def _open3d() -> Finding:
+    version = _version("open3d")
+    if version is None:
+        detail = "not installed: pip install 'das3d[open3d]' for plane removal and PLY/PCD files"
+        return Finding(name="open3d", ok=True, detail=detail)
+    failure = _import_failure("open3d")
+    return Finding(name="open3d", ok=failure is None, detail=failure or version)
+
+
+def _import_failure(module: str) -> str | None:
+    """Import a module and return why that failed, with the system package that would help."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a broken binary wheel may raise anything, OSError and ImportError most often
+        lines = str(error).splitlines() or [type(error).__name__]
+        missing = re.search(r"(lib[\w.+-]+\.so[.\d]*)", lines[0])
+        package = _APT.get(missing[1]) if missing else None
+        return f"cannot be imported: {lines[0]}" + (f"; apt-get install {package}" if package else "")
+    return None
+
+
+def _numba_cache() -> Finding:
+    """Numba puts compiled kernels beside the module, or else into a folder of the user's."""
+    if _version("numba") is None:
+        return Finding(name="kernel cache", ok=False, detail="numba is not installed")
+    from numba import config
+    from numba.core.caching import _UserWideCacheLocator
+
+    module = Path(__file__)
+    if config.CACHE_DIR:
+        candidates = [Path(config.CACHE_DIR)]
+    else:
+        user_wide = _UserWideCacheLocator(None, str(module)).get_cache_path()
+        candidates = [module.parent / "__pycache__", Path(user_wide)]
+    for folder in candidates:
+        if _writable(folder):
+            return Finding(name="kernel cache", ok=True, detail=str(folder))
+    detail = f"{candidates[-1]} cannot be written: set NUMBA_CACHE_DIR to a folder that can"
+    return Finding(name="kernel cache", ok=False, detail=detail)
+
+
+def _writable(folder: Path) -> bool:
+    """Try to write a file into the folder, or into the nearest parent that exists."""
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return True
+    except OSError:
+        return False
+
+
+def _albumentations() -> Finding:
+    for name in ("albumentations", "albumentationsx"):
+        version = _version(name)
+        if version is not None:
+            return Finding(name="albumentations", ok=True, detail=f"{name} {version}")
+    detail = "not installed: pip install albumentations==2.0.8 for das3d_aug.transforms"
+    return Finding(name="albumentations", ok=True, detail=detail)

@@ -1,0 +1,176 @@
+"""A contact sheet: what a recipe does to some samples, one row each.
+
+Colours are stretched to robust percentiles of the foreground, because a defect of a millimetre is invisible
+on a scale that also holds the background.  The shaded surface is Lambert's cosine law on the normals of the
+depth map, ``n ~ (-dZ/dx, -dZ/dy, 1)``, with one scale for both pictures of a row so that they compare.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from das3d_aug.datasets import open_dataset
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.generation import normal_entries, parse_size, resize_sample
+from das3d_aug.masks import estimate_foreground
+from das3d_aug.synthesis import Recipe, synthesize
+from das3d_aug.textures import as_source
+
+__all__ = ["contact_sheet"]
+
+_TILE, _GAP, _LINE = 224, 6, 26
+_PAPER, _INK, _GREY = (255, 255, 255), (40, 40, 40), 128
+_BLUE, _RED = np.array([33.0, 102.0, 172.0]), np.array([178.0, 24.0, 43.0])
+_LIGHT = np.array([-1.0, -1.0, 1.4]) / np.linalg.norm([-1.0, -1.0, 1.4])
+_HEADINGS = ("RGB", "depth", "delta", "mask", "anomalous RGB", "surface before", "surface after")
+
+_Image = npt.NDArray[np.uint8]
+_Depth = npt.NDArray[np.float32]
+_Mask = npt.NDArray[np.bool_]
+
+
+def contact_sheet(
+    source: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    count: int = 6,
+    seed: int = 0,
+    size: int | str | tuple[int, int] | None = None,
+    textures: str | Path | None = None,
+    layout: str | None = None,
+    **dataset_options: Any,
+) -> _Image:
+    """Draw samples of a folder before and after the synthesis.
+
+    Parameters
+    ----------
+    source : path
+        A folder in any layout that `das3d_aug.datasets.open_dataset` reads.
+    recipe : Recipe, optional
+        What is drawn; the default recipe without it.
+    count : int
+        How many rows, spread evenly over the normal samples.
+    seed : int
+        Seed of the run; a row shows what ``generate`` makes with ``per_image=1`` and this seed.
+    size, textures, layout, **dataset_options
+        As for `das3d_aug.generation.generate`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        RGB.
+
+    Raises
+    ------
+    ParameterError
+        If ``count`` < 1 or another argument is wrong.
+    FileError
+        If the folder has no normal sample or a file cannot be read.
+    """
+    if count < 1:
+        raise ParameterError(f"count must be at least 1, got {count}")
+    target = parse_size(size)
+    dataset = open_dataset(source, layout=layout, **dataset_options)
+    entries = normal_entries(dataset)
+    if not entries:
+        raise FileError(source, f"has no normal sample (layout {dataset.layout})")
+    texture = None if textures is None else as_source(textures)
+    chosen = np.unique(np.linspace(0, len(entries) - 1, min(count, len(entries))).round().astype(int))
+    rows = [_heading()]
+    for index in chosen.tolist():
+        sample = resize_sample(dataset.open(entries[index]), target)
+        pair = synthesize(
+            sample.rgb, sample.depth, recipe=recipe or Recipe(), seed=seed, index=index, texture=texture
+        )
+        inside = estimate_foreground(sample.depth) & sample.valid
+        peak = float(np.abs(pair.delta).max())
+        before, after = _shade(sample.depth, pair.depth, sample.valid, inside)
+        tiles = (
+            sample.rgb,
+            _colour_depth(sample.depth, sample.valid, inside),
+            _diverging(pair.delta, peak),
+            np.repeat((pair.mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2),
+            pair.rgb,
+            before,
+            after,
+        )
+        caption = f"{entries[index].key}   |delta| <= {peak:.4g} {sample.unit}"
+        rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,))]
+    return np.vstack(rows)
+
+
+def _colour_depth(depth: _Depth, valid: _Mask, inside: _Mask) -> _Image:
+    low, high = np.percentile(depth[inside], (2, 98))
+    scaled = np.clip((np.where(valid, depth, low) - low) / max(high - low, 1e-12), 0, 1)
+    colours = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[:, :, ::-1].copy()
+    colours[~valid] = _GREY
+    return colours
+
+
+def _diverging(delta: _Depth, peak: float) -> _Image:
+    """Blue (towards the camera) – white (0) – red (away from it)."""
+    share = (delta / (peak or 1.0))[:, :, None]
+    end = np.where(share < 0, _BLUE, _RED)
+    return np.rint(255.0 + np.abs(share) * (end - 255.0)).astype(np.uint8)
+
+
+def _shade(before: _Depth, after: _Depth, valid: _Mask, inside: _Mask) -> tuple[_Image, _Image]:
+    slopes = [_slopes(depth, valid) for depth in (before, after)]
+    # The steeper half of the part's own relief becomes 45 degrees; the jump to the background does not count.
+    core = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    steepness = np.hypot(*slopes[1])[core if core.any() else inside]
+    scale = 1.0 / max(float(np.percentile(steepness, 90)), 1e-12)
+    first, second = (_lambert(dx * scale, dy * scale, valid) for dx, dy in slopes)
+    return first, second
+
+
+def _slopes(depth: _Depth, valid: _Mask) -> tuple[_Depth, _Depth]:
+    """Central differences per pixel of the slightly smoothed depth, 0 where a neighbour is invalid."""
+    weight = cv2.GaussianBlur(valid.astype(np.float32), (0, 0), 1.0)
+    # Invalid pixels take no part: the blur of the valid depth is divided by the blur of validity.
+    blurred = cv2.GaussianBlur(np.where(valid, depth, np.float32(0)), (0, 0), 1.0)
+    smooth = blurred / np.maximum(weight, np.float32(1e-6))
+    whole = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=1, scale=0.5)
+    dy = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=1, scale=0.5)
+    return np.where(whole, dx, np.float32(0)), np.where(whole, dy, np.float32(0))
+
+
+def _lambert(dx: _Depth, dy: _Depth, valid: _Mask) -> _Image:
+    # Depth points away from the camera, so the normal that faces it is (dZ/dx, dZ/dy, -1) turned round:
+    # with the light's z towards the camera that is (dZ/dx, dZ/dy, 1).
+    cosine = (dx * _LIGHT[0] + dy * _LIGHT[1] + _LIGHT[2]) / np.sqrt(dx * dx + dy * dy + 1.0)
+    grey = np.rint(40.0 + 215.0 * np.clip(cosine, 0, 1)).astype(np.uint8)
+    grey[~valid] = _GREY
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _tile(image: _Image) -> _Image:
+    """Fit a picture into a square tile with a margin."""
+    height, width = image.shape[:2]
+    factor = _TILE / max(height, width)
+    shape = (max(round(width * factor), 1), max(round(height * factor), 1))
+    small = cv2.resize(image, shape, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)
+    tile = np.full((_TILE + _GAP, _TILE + _GAP, 3), _PAPER, np.uint8)
+    top, left = (_TILE - shape[1]) // 2, (_TILE - shape[0]) // 2
+    tile[top : top + shape[1], left : left + shape[0]] = small
+    return tile
+
+
+def _heading() -> _Image:
+    return _line(_HEADINGS)
+
+
+def _line(texts: tuple[str, ...]) -> _Image:
+    """One line of text, each text at the left edge of its column."""
+    line = np.full((_LINE, len(_HEADINGS) * (_TILE + _GAP), 3), _PAPER, np.uint8)
+    for column, text in enumerate(texts):
+        place = (column * (_TILE + _GAP) + 4, _LINE - 9)
+        plain = text.encode("ascii", "replace").decode()
+        cv2.putText(line, plain, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
+    return line
