@@ -64,7 +64,9 @@ def main() -> None:
         )
         train, test, labels = [], [], []
         for item in plan:
-            view = look(make_part(family, seed=item.seed, index=item.index, size=options.size, defect=item.defect))
+            view = look(
+                make_part(family, seed=item.seed, index=item.index, size=options.size, defect=item.defect)
+            )
             if item.split == "train":
                 train.append(view)
             else:
@@ -103,7 +105,7 @@ def aligned_pca(train: Sequence[View], test: Sequence[View]) -> list[float]:
     def residual(images: Array) -> Array:
         flat = images.reshape(len(images), -1)
         left = flat - pca.inverse_transform(pca.transform(flat))
-        return np.square(left.reshape(images.shape)).sum(axis=-1)
+        return np.asarray(np.square(left.reshape(images.shape)).sum(axis=-1), dtype=np.float32)
 
     usual = residual(calibration).mean(axis=0)
     return [peak(image / (usual + usual.mean())) for image in residual(probe)]
@@ -137,7 +139,9 @@ def high_pass_depth(train: Sequence[View], test: Sequence[View]) -> list[float]:
     for view in test:
         inner = cv2.erode(view.foreground.astype(np.uint8), EDGE).astype(np.float32)
         height = view.pixels[..., 3] * inner
-        around = cv2.GaussianBlur(height, (0, 0), 4.0) / np.maximum(cv2.GaussianBlur(inner, (0, 0), 4.0), 1e-3)
+        around = cv2.GaussianBlur(height, (0, 0), 4.0) / np.maximum(
+            cv2.GaussianBlur(inner, (0, 0), 4.0), 1e-3
+        )
         scores.append(peak(np.abs(height - around) * inner))
     return scores
 
@@ -168,7 +172,9 @@ def centre(view: View) -> Array:
     row, column = np.argwhere(view.foreground).mean(axis=0)
     shift = np.asarray([[1, 0, size / 2 - column], [0, 1, size / 2 - row]])
     moved = cv2.warpAffine(view.pixels, shift, (size, size))
-    return np.asarray(cv2.resize(moved, (size // 2, size // 2), interpolation=cv2.INTER_AREA), dtype=np.float32)
+    return np.asarray(
+        cv2.resize(moved, (size // 2, size // 2), interpolation=cv2.INTER_AREA), dtype=np.float32
+    )
 
 
 def turn_onto(image: Array, template: Array) -> Array:
@@ -176,7 +182,9 @@ def turn_onto(image: Array, template: Array) -> Array:
     size = len(image)
     middle = ((size - 1) / 2, (size - 1) / 2)
     turned = [
-        np.asarray(cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, angle, 1.0), (size, size)))
+        np.asarray(
+            cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, angle, 1.0), (size, size)), np.float32
+        )
         for angle in range(0, 360, 6)
     ]
     return min(turned, key=lambda candidate: float(np.square(candidate - template).sum()))

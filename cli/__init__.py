@@ -20,7 +20,7 @@ class Program(click.Group):
     in the input) and 130 (interrupted).
     """
 
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:  # type: ignore[override]
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run the command that the arguments name, then exit."""
         kwargs["standalone_mode"] = False
         try:

@@ -20,21 +20,25 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def _synthesis_options(command: Command) -> Command:
     """Add the options that say what is read and what is drawn."""
-    for option in reversed((
-        click.argument("source", metavar="IN", type=_FOLDER),
-        click.option("--layout", help="Layout of IN; recognised without it."),
-        click.option("--recipe", type=_FILE, help="TOML file with the ranges to draw from."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-        click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
-        click.option("--textures", type=_FOLDER, help="Folder of texture images; procedural without it."),
-        click.option("--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."),
-        click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth (folders of images)."),
-        click.option(
-            "--encoding",
-            type=click.Choice(["plain", "sunrgbd", "nyu"]),
-            help="How depth is packed into 16 bits (folders of images).",
-        ),
-    )):
+    for option in reversed(
+        (
+            click.argument("source", metavar="IN", type=_FOLDER),
+            click.option("--layout", help="Layout of IN; recognised without it."),
+            click.option("--recipe", type=_FILE, help="TOML file with the ranges to draw from."),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
+            click.option("--textures", type=_FOLDER, help="Folder of texture images; procedural without it."),
+            click.option(
+                "--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."
+            ),
+            click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth (folders of images)."),
+            click.option(
+                "--encoding",
+                type=click.Choice(["plain", "sunrgbd", "nyu"]),
+                help="How depth is packed into 16 bits (folders of images).",
+            ),
+        )
+    ):
         command = option(command)
     return command
 
@@ -46,7 +50,9 @@ def main() -> None:
 
 @main.command()
 @_synthesis_options
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write."
+)
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
@@ -136,7 +142,7 @@ def demo_data(out: Path, count: int, size: int, seed: int) -> None:
 
     for item in demo_plan(train=count, validation=0, good=0, per_defect=0, seed=seed):
         part = make_part(item.category, seed=item.seed, index=item.index, size=size)
-        files = encode_mvtec3d(f"{item.folder}/{item.name}", rgb=part.rgb, xyz=part.xyz, mask=None)
+        files = encode_mvtec3d(f"{item.folder}/{item.name}", rgb=part.rgb, depth=part.depth, xyz=part.xyz)
         for path, data in files.items():
             write_atomic(out / path, data)
     click.echo(f"{out}: written; next: das3d-aug preview {out}")

@@ -1,0 +1,39 @@
+"""Dual-modality anomaly synthesis for RGB + depth inspection (DAS3D, arXiv 2410.09821, section 3.2).
+
+>>> import numpy as np
+>>> import das3d_aug as das
+>>> rgb = np.full((64, 64, 3), 128, np.uint8)
+>>> depth = np.linspace(0.4, 0.5, 64, dtype=np.float32)[:, None].repeat(64, axis=1)
+>>> pair = das.synthesize(rgb, depth, seed=7, foreground=depth > 0)
+>>> pair.rgb.shape, pair.depth.dtype, pair.mask.dtype
+((64, 64, 3), dtype('float32'), dtype('bool'))
+"""
+
+from das3d_aug.blend import blend_texture
+from das3d_aug.errors import Das3dError, FileError, ForegroundError, ParameterError
+from das3d_aug.masks import foreground_mask, refine_mask, ternary_mask
+from das3d_aug.noise import perlin_noise
+from das3d_aug.recipe import Plan, Recipe
+from das3d_aug.skew import skew_filter, skew_normal_kernel
+from das3d_aug.synthesis import AnomalyPair, render, synthesize
+
+__all__ = [
+    "AnomalyPair",
+    "Das3dError",
+    "FileError",
+    "ForegroundError",
+    "ParameterError",
+    "Plan",
+    "Recipe",
+    "blend_texture",
+    "foreground_mask",
+    "perlin_noise",
+    "refine_mask",
+    "render",
+    "skew_filter",
+    "skew_normal_kernel",
+    "synthesize",
+    "ternary_mask",
+]
+
+__version__ = "0.1.0"

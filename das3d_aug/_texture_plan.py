@@ -27,7 +27,7 @@ _OPERATIONS: dict[str, tuple[tuple[float, float], ...]] = {
     "gamma": ((0.5, 2.0), (0.5, 2.0), (0.5, 2.0)),  # exponent of red, green, blue
     "brightness": ((0.8, 1.2), (-30 / 255, 30 / 255)),  # factor, offset
     "sharpness": ((-1.0, 1.0),),  # weight of the difference from the neighbours' mean
-    "hue_saturation": ((-360 * 50 / 510, 360 * 50 / 510), (1 - 50 / 255, 1 + 50 / 255)),  # degrees, factor
+    "hue_saturation": ((-360 * 50 / 255, 360 * 50 / 255), (1 - 50 / 255, 1 + 50 / 255)),  # degrees, factor
     "solarize": ((32.0, 128.0),),  # 8-bit values from here on are inverted
     "posterize": ((1.0, 8.0),),  # bits, whole
     "invert": (),
@@ -234,9 +234,10 @@ def _draw_operation(stream: Stream, name: str) -> Operation:
 
 
 def _as_operation(operation: Any) -> Operation:
-    if not isinstance(operation, list | tuple) or not operation or operation[0] not in [*_OPERATIONS]:
+    names = list(_OPERATIONS)  # a list: what was given need not be hashable
+    if not isinstance(operation, list | tuple) or not operation or operation[0] not in names:
         raise ParameterError(
-            f"operation must be one of {', '.join(_OPERATIONS)} and its numbers, got {operation!r}"
+            f"operation must be one of {', '.join(names)} and its numbers, got {operation!r}"
         )
     name, values = operation[0], tuple(_finite(operation[0], value) for value in operation[1:])
     expected = len(_OPERATIONS[name])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import platform
 import re
 import tempfile
@@ -118,14 +119,13 @@ def _numba_cache() -> Finding:
     """Numba puts compiled kernels beside the module, or else into a folder of the user's."""
     if _version("numba") is None:
         return Finding(name="kernel cache", ok=False, detail="numba is not installed")
-    from numba import config
-    from numba.core.caching import _UserWideCacheLocator
+    from numba.misc.appdirs import AppDirs
 
     module = Path(__file__)
-    if config.CACHE_DIR:
-        candidates = [Path(config.CACHE_DIR)]
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        candidates = [Path(chosen)]
     else:
-        user_wide = _UserWideCacheLocator(None, str(module)).get_cache_path()
+        user_wide = AppDirs(appname="numba", appauthor=False).user_cache_dir  # type: ignore[no-untyped-call]
         candidates = [module.parent / "__pycache__", Path(user_wide)]
     for folder in candidates:
         if _writable(folder):

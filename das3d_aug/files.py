@@ -1,9 +1,9 @@
 """Reading image and depth files that may be damaged or lying, and writing files that are whole or absent.
 
-A file is judged before a decoder sees it: the magic bytes must agree with the extension, the declared size must
-be at most `MAX_PIXELS`, and the container must be complete (PNG checksums, TIFF segments, array sizes).  So a
-decompression bomb costs nothing, OpenCV has nothing to complain about, and every failure is a `FileError` that
-names the path.  Pixels come as they are stored: no EXIF rotation, no colour profile, no rescaling.
+A file is judged before a decoder sees it: the magic bytes must agree with the extension, the declared size
+must be at most `MAX_PIXELS`, and the container must be complete (PNG checksums, TIFF segments, array sizes).
+So a decompression bomb costs nothing, OpenCV has nothing to complain about, and every failure is a
+`FileError` that names the path.  Pixels come as they are stored: no EXIF rotation, no colour profile, no rescaling.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
     """
     image = _read(Path(path))
     if image.dtype != np.uint8:
-        raise FileError(path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first")
+        raise FileError(
+            path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first"
+        )
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
     if image.ndim != 3 or image.shape[2] not in (3, 4):
@@ -134,7 +136,9 @@ def read_array(path: str | Path) -> Array:
     """
     array = _read(Path(path))
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind != "f":
-        raise FileError(path, f"floats of shape H x W x 3 are expected, got {array.dtype} of shape {array.shape}")
+        raise FileError(
+            path, f"floats of shape H x W x 3 are expected, got {array.dtype} of shape {array.shape}"
+        )
     return array
 
 
@@ -153,7 +157,7 @@ def write_atomic(path: str | Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(data)
-        os.replace(partial, path)
+        partial.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -239,7 +243,9 @@ def _read(path: Path) -> Array:
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
     if not data.startswith(_MAGIC[kind]):
-        raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}")
+        raise FileError(
+            path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}"
+        )
     try:
         array = _DECODERS[kind](data)
     except _Damaged as error:
@@ -310,7 +316,10 @@ def _png(data: bytes) -> Array:
         columns, rows = max(0, -((x - width) // dx)), max(0, -((y - height) // dy))
         if columns and rows:
             passes.append((rows, 1 + (columns * bits + 7) // 8))
-    plain = _inflate(kept[b"IDAT"], sum(rows * stride for rows, stride in passes))
+    size = sum(rows * stride for rows, stride in passes)
+    plain = _inflate(kept[b"IDAT"], size)
+    if len(plain) < size:
+        raise _Damaged("it is cut short (fewer rows than declared)")
     start = 0
     for rows, stride in passes:
         filters = np.frombuffer(plain, np.uint8, rows * stride, start)[::stride]
@@ -354,7 +363,7 @@ def _pnm(data: bytes) -> Array:
         raise _Damaged("the header is not valid")
     kind, width, height, largest = (int(field) for field in header.groups())
     _allow(height, width)
-    if not (largest == 255 or 255 < largest <= 65535 or kind == 5 and largest > 0):
+    if not (255 <= largest <= 65535 or (kind == 5 and largest > 0)):
         raise _Damaged(f"the largest value {largest} is declared; 255 … 65535 are read")
     shape = (height, width) if kind == 5 else (height, width, 3)
     dtype = np.dtype(">u2" if largest > 255 else "u1")
@@ -405,7 +414,9 @@ def _tiff(data: bytes) -> Array:
 def _check_segments(page: Any, data: bytes) -> None:
     """Check that a page's strips or tiles lie in the file and inflate to no more than is declared."""
     if page.compression not in (1, 8, 32946):
-        raise _Damaged(f"the compression {page.compression!r} is not read; save it uncompressed or as deflate")
+        raise _Damaged(
+            f"the compression {page.compression!r} is not read; save it uncompressed or as deflate"
+        )
     limit = math.prod(page.chunks) * page.dtype.itemsize
     total = 0
     for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -426,7 +437,7 @@ def _npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         raise _Damaged(f"the format version {version} is not read")
     if dtype.kind not in "buif":
         raise _Damaged(f"it holds {dtype}, not numbers")
-    if len(shape) not in (2, 3) or len(shape) == 3 and shape[2] not in (1, 3, 4):
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3, 4)):
         raise _Damaged(f"an image is expected, got the shape {shape}")
     _allow(shape[0], shape[1])
     return shape, fortran, dtype
@@ -447,7 +458,10 @@ def _npz(data: bytes) -> Array:
         if len(members) != 1:
             raise _Damaged(f"one array is expected, it holds {[member.filename for member in members]}")
         member = members[0]
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.file_size > _MAX_BYTES:
+        if (
+            member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+            or member.file_size > _MAX_BYTES
+        ):
             raise _Damaged(f"the member {member.filename!r} is too large or compressed in an unusual way")
         with archive.open(member) as stream:
             _npy_header(stream)  # refuses a bomb before the array is inflated

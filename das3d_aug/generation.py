@@ -13,41 +13,43 @@ full listing of normal samples; so workers, order and interruptions leave no tra
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import functools
-import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 import das3d_aug
+from das3d_aug._output import (
+    FORMAT,
+    HEADER,
+    claim,
+    completed,
+    digest,
+    keep_apart,
+    listing_digest,
+    read_json,
+    sole_writer,
+    to_json,
+    write_manifest,
+)
+from das3d_aug._pool import unordered_map
+from das3d_aug._resize import parse_size, resize_sample
 from das3d_aug.datasets import Dataset, Entry, Sample, encode_folder, encode_mvtec3d, open_dataset
 from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.files import contained, sweep_partials, write_atomic
-from das3d_aug.geometry import move_along_rays
+from das3d_aug.files import contained, write_atomic
 from das3d_aug.recipe import Plan, Recipe
 from das3d_aug.synthesis import AnomalyPair, render, synthesize
 from das3d_aug.textures import TextureSource, as_source
 
-__all__ = ["Replay", "Summary", "generate", "normal_entries", "parse_size", "replay", "resize_sample"]
+__all__ = ["Replay", "Summary", "generate", "normal_entries", "replay"]
 
-_FORMAT = 1
-_HEADER, _MANIFEST, _LOCK = "das3d.json", "manifest.json", "das3d.lock"
-_MAX_SIDE = 8192
+_SAMPLES_PER_TASK = 16  # one reading of the source for all of them; an interruption waits for one task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +107,7 @@ class _Job:
     recipe: Recipe
     seed: int
     size: tuple[int, int] | None
-    textures: str | None
+    textures: Path | None
     digits: int
     out: Path
 
@@ -142,7 +144,7 @@ def generate(
         that is used.
     out : path
         Where to write: MVTec 3D-AD gives ``<class>/test/synthetic/{rgb,xyz,gt,recipes}``, every other layout
-        ``{rgb,depth,mask,rgb_mask,depth_mask,recipes}``.  If an equal run was interrupted, what is missing is made.
+        ``{rgb,depth,mask,rgb_mask,depth_mask,recipes}``.  What an equal run left unfinished is completed.
     recipe : Recipe, optional
         What is drawn; the default recipe without it.
     per_image : int
@@ -178,9 +180,10 @@ def generate(
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
     source, out = Path(source), Path(out)
-    for folder in (source, textures):
-        if folder is not None:
-            _keep_apart(out, Path(folder))
+    textures = None if textures is None else Path(textures)
+    keep_apart(out, source)
+    if textures is not None:
+        keep_apart(out, textures)
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
@@ -192,12 +195,23 @@ def generate(
         recipe=recipe or Recipe(),
         seed=seed,
         size=parse_size(size),
-        textures=None if textures is None else os.fspath(textures),
+        textures=textures,
         digits=max(3, len(str(total - 1))),
         out=out,
     )
     job.dataset.entries = ()  # a task brings its own entry
-    indices = {entry.key: range(n * per_image, (n + 1) * per_image) for n, entry in enumerate(entries)}
+    # Everything on which the bytes depend, but for the source files: their digests are in the recipes.
+    settings = {
+        "version": das3d_aug.__version__,
+        "layout": dataset.layout,
+        "options": dataset_options,
+        "source": digest(to_json([entry.key for entry in entries])),
+        "recipe": job.recipe.to_dict(),
+        "seed": seed,
+        "per_image": per_image,
+        "size": job.size,
+        "textures": None if textures is None else listing_digest(textures),
+    }
     asked = total if limit is None else min(limit, total)
     written = kept = 0
     seconds = np.zeros(3)
@@ -205,27 +219,27 @@ def generate(
 
     def missing() -> Iterator[tuple[Entry, tuple[int, ...]]]:
         nonlocal kept
-        for entry in entries:
-            wanted = [index for index in indices[entry.key] if index < asked]
-            todo = tuple(index for index in wanted if _completed(job, entry, index) is None)
+        for first, entry in zip(range(0, asked, per_image), entries, strict=False):
+            wanted = range(first, min(first + per_image, asked))
+            todo = tuple(index for index in wanted if completed(out, _recipe_path(job, entry, index)) is None)
             kept += len(wanted) - len(todo)
-            if todo:
-                yield entry, todo
+            for start in range(0, len(todo), _SAMPLES_PER_TASK):
+                yield entry, todo[start : start + _SAMPLES_PER_TASK]
 
-    with _sole_writer(out):
-        settings = _settings(job, entries, per_image)
-        _claim(out, source=source, textures=textures, settings=settings)
-        with contextlib.closing(_run(job, missing(), workers)) as outcomes:
+    with sole_writer(out):
+        claim(out, source=source, textures=textures, settings=settings)
+        with contextlib.closing(unordered_map(partial(_make, job), missing(), workers=workers)) as outcomes:
             for outcome in outcomes:
                 written += outcome.written
                 seconds += outcome.seconds
                 if outcome.failure is not None:
-                    failures[outcome.first] = outcome.failure
+                    failures[outcome.first // per_image] = outcome.failure
                 if progress is not None:
                     progress(written + kept, asked)
         if progress is not None:
             progress(written + kept, asked)
-        _write_manifest(job, ((entry, index) for entry in entries for index in indices[entry.key]), settings)
+        recipes = (_recipe_path(job, entries[index // per_image], index) for index in range(total))
+        write_manifest(out, recipes, settings)
     return Summary(
         out=out,
         layout=dataset.layout,
@@ -233,7 +247,7 @@ def generate(
         written=written,
         kept=kept,
         left_out=sum(entry.label == 1 for entry in dataset.entries),
-        failures=tuple(failures[first] for first in sorted(failures)),
+        failures=tuple(failures[position] for position in sorted(failures)),
         seconds=dict(zip(("reading", "synthesis", "encoding and writing"), seconds.tolist(), strict=True)),
     )
 
@@ -260,11 +274,13 @@ def replay(
         If the recipe or a source file is missing, damaged or not the one that was recorded.
     """
     recipe_file = Path(recipe_file).resolve()
-    root = next((parent for parent in recipe_file.parents if (parent / _HEADER).is_file()), None)
+    root = next((parent for parent in recipe_file.parents if (parent / HEADER).is_file()), None)
     if root is None:
-        raise FileError(recipe_file, f"lies in no folder that das3d-aug generate wrote (no {_HEADER} above it)")
-    header = _read_json(root / _HEADER)
-    record = _read_json(recipe_file)
+        raise FileError(
+            recipe_file, f"lies in no folder that das3d-aug generate wrote (no {HEADER} above it)"
+        )
+    header = read_json(root / HEADER)
+    record = read_json(recipe_file)
     try:
         origin, options, shape = record["source"], record["options"], tuple(record["size"])
         plan = Plan.from_json(json.dumps(record["plan"]))
@@ -274,20 +290,22 @@ def replay(
         entry = next((entry for entry in dataset.entries if entry.key == origin["key"]), None)
         if entry is None:
             raise FileError(place, f"has no sample {origin['key']!r}, from which {recipe_file.name} was made")
-        for role, digest in _source_digests(entry).items():
-            if origin["sha256"].get(role) != digest:
+        for role, found in _source_digests(dataset, entry).items():
+            if origin["sha256"].get(role) != found:
                 raise FileError(entry.files[role], f"is not the file from which {recipe_file.name} was made")
         recorded: Mapping[str, str] = record["files"]
         key = record["sample"]
     except (KeyError, TypeError, AttributeError) as error:
-        raise FileError(recipe_file, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
+        raise FileError(
+            recipe_file, f"is not a das3d sample recipe: {type(error).__name__} {error}"
+        ) from error
     sample = resize_sample(dataset.open(entry), shape)
-    texture = None if folder is None else _textures(os.fspath(folder))
+    texture = None if folder is None else _textures(Path(folder))
     pair = render(sample.rgb, sample.depth, plan, texture=texture, foreground=sample.foreground)
     files = _encode(dataset.layout, key, sample, pair)
     differences = []
     for path, data in files.items():
-        if recorded.get(path) != _sha256(data):
+        if recorded.get(path) != digest(data):
             differences.append(f"{path}: other bytes than recorded")
         elif not (root / path).is_file():
             differences.append(f"{path}: missing")
@@ -298,114 +316,18 @@ def replay(
 
 
 def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
-    """Return the samples from which anomalies are made: not labelled anomalous, and of the train split if there is one."""
+    """Return the samples to start from: not labelled anomalous, of the train split if there is one."""
     normal = [entry for entry in dataset.entries if entry.label != 1]
     train = [entry for entry in normal if entry.split == "train"]
     return tuple(train or normal)
 
 
-def parse_size(size: int | str | tuple[int, int] | None) -> tuple[int, int] | None:
-    """Return (height, width) from N, "N", "HxW" or a pair; None stays None.
-
-    Raises
-    ------
-    ParameterError
-        If it is none of these or a side is not 1 … 8192.
-    """
-    if size is None:
-        return None
-    try:
-        sides = size.lower().split("x") if isinstance(size, str) else (size,) if isinstance(size, int) else size
-        height, width = (int(side) for side in (tuple(sides) * 2 if len(sides) == 1 else sides))
-    except (TypeError, ValueError):
-        raise ParameterError(f"size must be N or HxW pixels, got {size!r}") from None
-    if not (1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
-        raise ParameterError(f"size must have sides of 1 … {_MAX_SIDE} pixels, got {size!r}")
-    return height, width
-
-
-def resize_sample(sample: Sample, shape: tuple[int, int] | None) -> Sample:
-    """Resize a sample without inventing depth: RGB by area, everything else from the nearest pixel.
-
-    An invalid pixel never mixes with a valid one, and a step in depth stays a step.
-    """
-    old = sample.depth.shape
-    if shape is None or shape == old:
-        return sample
-    rows, columns = (
-        (2 * np.arange(new) + 1) * length // (2 * new) for new, length in zip(shape, old, strict=True)
-    )
-    nearest = np.ix_(rows, columns)
-    camera = sample.intrinsics
-    return replace(
-        sample,
-        rgb=cv2.resize(sample.rgb, shape[::-1], interpolation=cv2.INTER_AREA),
-        depth=sample.depth[nearest],
-        valid=sample.valid[nearest],
-        xyz=None if sample.xyz is None else sample.xyz[nearest],
-        intrinsics=camera and camera.scaled(shape[0] / old[0], shape[1] / old[1]),
-        mask=None if sample.mask is None else sample.mask[nearest],
-        foreground=None if sample.foreground is None else sample.foreground[nearest],
-    )
-
-
-def _run(
-    job: _Job, tasks: Iterable[tuple[Entry, tuple[int, ...]]], workers: int
-) -> Iterator[_Outcome]:
-    """Yield the outcomes of the tasks as they come, with a bounded number in flight."""
-    if workers == 0:
-        for task in tasks:
-            yield _make(job, *task)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker)
-    pending: set[Future[_Outcome]] = set()
-    try:
-        for task in tasks:
-            with _interrupts_held():
-                pending.add(pool.submit(_make, job, *task))
-            if len(pending) > 2 * workers:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool:
-        raise Das3dError(
-            "a worker process died: out of memory (use fewer workers), or the calling script does not start "
-            'under `if __name__ == "__main__":`'
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while processes start: they inherit that, so only this process acts on it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start_worker() -> None:
-    cv2.setNumThreads(1)  # one core a worker
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:  # a killed parent would leave its workers waiting for ever
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _make(job: _Job, entry: Entry, indices: tuple[int, ...]) -> _Outcome:
-    """Make the samples of one source.
+def _make(job: _Job, task: tuple[Entry, tuple[int, ...]]) -> _Outcome:
+    """Make samples of one source.
 
     A source that cannot be used is an outcome and the run goes on; an output that cannot be written ends it.
     """
+    entry, indices = task
     spent = [0.0, 0.0, 0.0]
     written, failure = 0, None
     samples = _prepare(job, entry, indices, spent)
@@ -433,7 +355,7 @@ def _prepare(
     """Yield the files of each sample in the order in which they must be written: the recipe last."""
     with _timed(spent, 0):
         sample = resize_sample(job.dataset.open(entry), job.size)
-        origin = {"key": entry.key, "sha256": _source_digests(entry)}
+        origin = {"key": entry.key, "sha256": _source_digests(job.dataset, entry)}
         texture = None if job.textures is None else _textures(job.textures)
     for index in indices:
         with _timed(spent, 1):
@@ -450,7 +372,7 @@ def _prepare(
             key = _output_key(job, entry, index)
             files = _encode(job.dataset.layout, key, sample, pair)
             record = {
-                "format": _FORMAT,
+                "format": FORMAT,
                 "version": das3d_aug.__version__,
                 "sample": key,
                 "index": index,
@@ -459,9 +381,9 @@ def _prepare(
                 "source": origin,
                 "size": sample.depth.shape,
                 "plan": pair.plan.to_dict(),
-                "files": {path: _sha256(data) for path, data in files.items()},
+                "files": {path: digest(data) for path, data in files.items()},
             }
-            files[_recipe_path(key)] = _json(record)
+            files[_recipe_path(job, entry, index)] = to_json(record)
         yield files
 
 
@@ -474,14 +396,23 @@ def _timed(spent: list[float], part: int) -> Iterator[None]:
         spent[part] += time.perf_counter() - start
 
 
-@functools.cache
-def _textures(folder: str) -> TextureSource:
+@cache
+def _textures(folder: Path) -> TextureSource:
     """List a texture folder once per process."""
     return as_source(folder)
 
 
 def _encode(layout: str, key: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
-    raise NotImplementedError
+    if layout == "mvtec3d":
+        return encode_mvtec3d(key, rgb=pair.rgb, depth=pair.depth, mask=pair.mask, xyz=sample.xyz)
+    return encode_folder(
+        key,
+        rgb=pair.rgb,
+        depth=pair.depth,
+        mask=pair.mask,
+        rgb_mask=pair.rgb_changed,
+        depth_mask=pair.depth_changed,
+    )
 
 
 def _output_key(job: _Job, entry: Entry, index: int) -> str:
@@ -491,119 +422,19 @@ def _output_key(job: _Job, entry: Entry, index: int) -> str:
     return f"{entry.key}_{index:0{job.digits}d}"
 
 
-def _recipe_path(key: str) -> str:
-    place = PurePosixPath(key)
-    if place.parent.name == "synthetic":
-        return f"{place.parent}/recipes/{place.name}.json"
-    return f"recipes/{key}.json"
+def _recipe_path(job: _Job, entry: Entry, index: int) -> str:
+    *folders, name = _output_key(job, entry, index).split("/")
+    if job.dataset.layout == "mvtec3d":
+        return "/".join([*folders, "recipes", f"{name}.json"])
+    return f"recipes/{'__'.join([*folders, name])}.json"
 
 
-def _keep_apart(out: Path, other: Path) -> None:
-    here, there = out.resolve(), other.resolve()
-    if here == there or here.is_relative_to(there) or there.is_relative_to(here):
-        raise FileError(out, f"and {other} must be separate folders; use another --out")
-
-
-@contextlib.contextmanager
-def _sole_writer(out: Path) -> Iterator[None]:
-    """Make the folder and lock it; the system releases the lock when the process ends, however it ends."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        ours = (out / _HEADER).is_file()
-        if not ours and any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir()):
-            raise FileError(out, "is not empty and was not written by das3d-aug generate; use another --out")
-        with (out / _LOCK).open("ab") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                reason = "another run is writing here; wait until it ends or use another --out"
-                raise FileError(out, reason) from None
-            yield
-    except OSError as error:
-        raise FileError(out, f"cannot be written: {error.strerror}") from error
-
-
-def _settings(job: _Job, entries: tuple[Entry, ...], per_image: int) -> dict[str, Any]:
-    """Return everything on which the bytes depend, beside the source files, whose digests the recipes hold."""
-    return {
-        "version": das3d_aug.__version__,
-        "layout": job.dataset.layout,
-        "options": job.options,
-        "source": _sha256(_json([entry.key for entry in entries])),
-        "recipe": job.recipe.to_dict(),
-        "seed": job.seed,
-        "per_image": per_image,
-        "size": job.size,
-        "textures": None if job.textures is None else _listing_digest(Path(job.textures)),
-    }
-
-
-def _listing_digest(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return _sha256(_json([(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]))
-
-
-def _claim(out: Path, *, source: Path, textures: str | Path | None, settings: dict[str, Any]) -> None:
-    """Write the header, or check that the one there is of an equal run; remove what a killed run left."""
-    header = {
-        "format": _FORMAT,
-        "source": str(source.resolve()),
-        "textures": None if textures is None else str(Path(textures).resolve()),
-        "settings": settings,
-    }
-    sweep_partials(out)
-    if not (out / _HEADER).exists():
-        write_atomic(out / _HEADER, _json(header))
-        return
-    before = _read_json(out / _HEADER).get("settings", {})
-    now = json.loads(_json(settings))
-    other = [name for name in now if before.get(name) != now[name]]
-    if other:
-        raise FileError(out, f"another recipe wrote this folder (other {', '.join(other)}); use another --out")
-
-
-def _completed(job: _Job, entry: Entry, index: int) -> tuple[str, bytes, dict[str, str]] | None:
-    """Return path, bytes and listed files of a sample's recipe if all of them are there."""
-    path = _recipe_path(_output_key(job, entry, index))
-    if not (job.out / path).is_file():
-        return None
-    data = (job.out / path).read_bytes()
-    try:
-        files: dict[str, str] = json.loads(data)["files"]
-        whole = all((job.out / name).is_file() for name in files)
-    except (ValueError, KeyError, TypeError):
-        return None  # not ours, or damaged: it is made again
-    return (path, data, files) if whole else None
-
-
-def _write_manifest(job: _Job, samples: Iterable[tuple[Entry, int]], settings: dict[str, Any]) -> None:
-    files: dict[str, str] = {}
-    for entry, index in samples:
-        if (found := _completed(job, entry, index)) is not None:
-            path, data, listed = found
-            files |= {**listed, path: _sha256(data)}
-    write_atomic(job.out / _MANIFEST, _json({"format": _FORMAT, "settings": settings, "sha256": files}))
-
-
-def _source_digests(entry: Entry) -> dict[str, str]:
-    return {role: _sha256(path.read_bytes()) for role, path in sorted(entry.files.items())}
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FileError(path, f"is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FileError(path, "is not a JSON object")
-    return value
+def _source_digests(dataset: Dataset, entry: Entry) -> dict[str, str]:
+    digests = {}
+    for role in sorted(entry.files):
+        path = dataset.file(entry, role)
+        try:
+            digests[role] = digest(path.read_bytes())
+        except OSError as error:
+            raise FileError(path, f"cannot be read: {error.strerror}") from error
+    return digests

@@ -1,8 +1,8 @@
 """The camera: organised depth images to points and back.
 
-A pinhole camera sees the point (x, y, z) at column u = fx·x/z + cx and row v = fy·y/z + cy; pixel centres lie at
-whole numbers.  Depth is z, not the length of the ray.  Points have the unit of the depth; fx, fy, cx, cy are in
-pixels.  A point of (0, 0, 0), or with a number that is not finite, stands for "no measurement".
+A pinhole camera sees the point (x, y, z) at column u = fx·x/z + cx and row v = fy·y/z + cy; pixel centres lie
+at whole numbers.  Depth is z, not the length of the ray.  Points have the unit of the depth; fx, fy, cx, cy
+are in pixels.  A point of (0, 0, 0), or with a number that is not finite, stands for "no measurement".
 """
 
 from __future__ import annotations
@@ -75,10 +75,12 @@ class Intrinsics:
                 fx, fy, cx, cy = (camera[name] for name in ("fx", "fy", "cx", "cy"))
             return cls(fx, fy, cx, cy)
         except (KeyError, TypeError, ValueError) as error:
-            raise FileError(path, f"needs the numbers fx, fy, cx, cy or an intrinsic_matrix of 9: {error}") from error
+            raise FileError(
+                path, f"needs the numbers fx, fy, cx, cy or an intrinsic_matrix of 9: {error}"
+            ) from error
 
     def scaled(self, sy: float, sx: float) -> Intrinsics:
-        """Return the camera of an image resized by ``sy`` (rows) and ``sx`` (columns), as cv2.resize places pixels.
+        """Return the camera of an image resized by ``sy`` (rows) and ``sx`` (columns) as cv2.resize does it.
 
         Raises
         ------

@@ -14,17 +14,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from das3d_aug._resize import parse_size, resize_sample
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.generation import normal_entries, parse_size, resize_sample
-from das3d_aug.masks import estimate_foreground
+from das3d_aug.generation import normal_entries
+from das3d_aug.masks import foreground_mask
 from das3d_aug.synthesis import Recipe, synthesize
 from das3d_aug.textures import as_source
 
 __all__ = ["contact_sheet"]
 
 _TILE, _GAP, _LINE = 224, 6, 26
-_PAPER, _INK, _GREY = (255, 255, 255), (40, 40, 40), 128
+_PAPER, _INK, _GREY = (232, 232, 232), (40, 40, 40), 128
 _BLUE, _RED = np.array([33.0, 102.0, 172.0]), np.array([178.0, 24.0, 43.0])
 _LIGHT = np.array([-1.0, -1.0, 1.4]) / np.linalg.norm([-1.0, -1.0, 1.4])
 _HEADINGS = ("RGB", "depth", "delta", "mask", "anomalous RGB", "surface before", "surface after")
@@ -85,9 +86,16 @@ def contact_sheet(
     for index in chosen.tolist():
         sample = resize_sample(dataset.open(entries[index]), target)
         pair = synthesize(
-            sample.rgb, sample.depth, recipe=recipe or Recipe(), seed=seed, index=index, texture=texture
+            sample.rgb,
+            sample.depth,
+            recipe=recipe or Recipe(),
+            seed=seed,
+            index=index,
+            texture=texture,
+            foreground=sample.foreground,
         )
-        inside = estimate_foreground(sample.depth) & sample.valid
+        part = foreground_mask(sample.depth) if sample.foreground is None else sample.foreground
+        inside = part & sample.valid if (part & sample.valid).any() else sample.valid
         peak = float(np.abs(pair.delta).max())
         before, after = _shade(sample.depth, pair.depth, sample.valid, inside)
         tiles = (
@@ -116,7 +124,8 @@ def _diverging(delta: _Depth, peak: float) -> _Image:
     """Blue (towards the camera) – white (0) – red (away from it)."""
     share = (delta / (peak or 1.0))[:, :, None]
     end = np.where(share < 0, _BLUE, _RED)
-    return np.rint(255.0 + np.abs(share) * (end - 255.0)).astype(np.uint8)
+    colours: _Image = np.rint(255.0 + np.abs(share) * (end - 255.0)).astype(np.uint8)
+    return colours
 
 
 def _shade(before: _Depth, after: _Depth, valid: _Mask, inside: _Mask) -> tuple[_Image, _Image]:

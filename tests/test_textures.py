@@ -207,7 +207,7 @@ def test_drawn_numbers_cover_the_ranges():
     assert 0.8 <= factor.min() < 0.82 < 1.18 < factor.max() <= 1.2
     assert np.abs(offset).max() == pytest.approx(30 / 255, rel=0.05)
     degrees, saturation = np.array(drawn["hue_saturation"]).T
-    assert np.abs(degrees).max() == pytest.approx(35.3, rel=0.05)
+    assert np.abs(degrees).max() == pytest.approx(70.6, rel=0.05)
     assert np.abs(saturation - 1).max() == pytest.approx(50 / 255, rel=0.05)
     threshold = np.ravel(drawn["solarize"])
     assert (threshold == 256).mean() == pytest.approx(0.5, abs=0.06)

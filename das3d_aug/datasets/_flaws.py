@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets._parts import FIELD, Field, Surface, grid, noise_source, random_field, wobble
+from das3d_aug.datasets._parts import FIELD, Field, Surface, grid, hat, noise_source, random_field, wobble
 from das3d_aug.randomness import Stream
 
 __all__ = ["DEFECTS", "damage"]
@@ -48,15 +48,15 @@ def damage(defect: str, surface: Surface, stream: Stream) -> tuple[Surface, Mask
 def _dent(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(3.0, 6.0), ragged=0.08)
     depth = stream.uniform(1.0, 3.0)
-    rim = stream.uniform(0.05, 0.2) * _hat(q - 1.05, 0.25)
-    height = surface.height - depth * (_hat(q, 1.0) - rim)
-    albedo = surface.albedo * (1.0 - stream.uniform(0.0, 0.2) * _hat(q, 1.0))[..., None]
+    rim = stream.uniform(0.05, 0.2) * hat(q - 1.05, 0.25)
+    height = surface.height - depth * (hat(q, 1.0) - rim)
+    albedo = surface.albedo * (1.0 - stream.uniform(0.0, 0.2) * hat(q, 1.0))[..., None]
     return _changed(surface, height, albedo), q < 1.0
 
 
 def _bump(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(2.5, 5.5), ragged=0.1)
-    return _changed(surface, surface.height + stream.uniform(1.2, 3.0) * _hat(q, 1.0), surface.albedo), q < 1.0
+    return _changed(surface, surface.height + stream.uniform(1.2, 3.0) * hat(q, 1.0), surface.albedo), q < 1.0
 
 
 def _crack(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
@@ -79,7 +79,7 @@ def _cut(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     path = _walk(_site(surface, stream), stream.uniform(0.0, 2.0 * math.pi), length, stream, turn=0.03)
     reach = _to_path(path, surface, taper=True) / width
     groove = np.clip(1.0 - reach, 0.0, 1.0)
-    lips = stream.uniform(0.1, 0.25) * _hat(reach - 1.25, 0.5)
+    lips = stream.uniform(0.1, 0.25) * hat(reach - 1.25, 0.5)
     height = surface.height - stream.uniform(1.2, 3.0) * (groove - lips)
     return _changed(surface, height, _bared(surface, 0.8 * np.sqrt(groove))), reach < 1.2
 
@@ -94,7 +94,8 @@ def _hole(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 def _chip(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     grain = random_field(noise_source(stream), len(surface.height), scale=1.5)
     q = _blob(surface, _rim(surface, stream), stream, radius=(4.0, 8.0), ragged=0.18) + 0.06 * grain
-    left = np.clip((q - stream.uniform(0.3, 0.7)) * 3.0, 0.0, 1.0)  # what is left of the height
+    gone = stream.uniform(0.1, 0.6)  # up to here nothing is left; a hollow slope leads up to the old surface
+    left = np.clip((q - gone) / (1.0 - gone), 0.0, 1.0) ** 0.7
     broken = np.minimum(surface.height, surface.height * left + 0.3 * grain * (q < 1.0))
     height = np.where(q < 1.0, broken, surface.height)
     return _changed(surface, height, _bared(surface, np.clip((1.0 - q) * 8.0, 0.0, 1.0))), q < 1.0
@@ -123,7 +124,7 @@ def _contamination(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 def _stain(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     edge = random_field(noise_source(stream), len(surface.height), scale=3.0)
     q = _blob(surface, _site(surface, stream), stream, radius=(3.0, 7.0), ragged=0.2) + 0.1 * edge
-    soaked = np.clip((1.0 - q) * 4.0, 0.0, 1.0) * (0.75 + 0.25 * _hat(q - 0.9, 0.3))  # dries to a darker rim
+    soaked = np.clip((1.0 - q) * 4.0, 0.0, 1.0) * (0.75 + 0.25 * hat(q - 0.9, 0.3))  # dries to a darker rim
     tint = np.asarray(stream.choice(_LIQUIDS), dtype=np.float32) * np.float32(stream.uniform(0.8, 1.1))
     albedo = surface.albedo * (1.0 + (tint - 1.0) * soaked[..., None])
     return replace(surface, albedo=albedo.astype(np.float32)), q < 0.95
@@ -193,11 +194,17 @@ def _blob(
     u = (math.cos(turn) * x + math.sin(turn) * y) / stretch
     v = (math.cos(turn) * y - math.sin(turn) * x) * stretch
     outline = stream.log_uniform(*radius) * (1.0 + ragged * wobble(np.arctan2(v, u), stream, terms=6))
-    return np.hypot(u, v) / np.maximum(outline, 0.3 * radius[0])
+    return np.asarray(np.hypot(u, v) / np.maximum(outline, 0.3 * radius[0]), dtype=np.float32)
 
 
 def _walk(
-    middle: tuple[float, float], heading: float, length: float, stream: Stream, *, turn: float, jag: float = 0.0
+    middle: tuple[float, float],
+    heading: float,
+    length: float,
+    stream: Stream,
+    *,
+    turn: float,
+    jag: float = 0.0,
 ) -> NDArray[np.float64]:
     """Return a path through ``middle`` in steps of about 1.5 mm.
 
@@ -208,7 +215,7 @@ def _walk(
     headings = headings + jag * np.asarray([stream.normal() for _ in range(steps)])
     moves = np.stack([np.cos(headings), np.sin(headings)], axis=1) * (length / steps)
     path = np.vstack([np.zeros((1, 2)), np.cumsum(moves, axis=0)])
-    return path - path[len(path) // 2] + np.asarray(middle)
+    return np.asarray(path - path[len(path) // 2] + np.asarray(middle), dtype=np.float64)
 
 
 def _to_path(path: NDArray[np.float64], surface: Surface, *, taper: bool) -> Field:
@@ -224,7 +231,3 @@ def _to_path(path: NDArray[np.float64], surface: Surface, *, taper: bool) -> Fie
             distance = distance / (1.0 - 0.7 * abs(2.0 * (step + 0.5) / last - 1.0) ** 3)
         nearest = np.minimum(nearest, distance)
     return nearest
-
-
-def _hat(distance: Field, width: float) -> Field:
-    return np.clip(1.0 - (distance / width) ** 2, 0.0, 1.0) ** 2

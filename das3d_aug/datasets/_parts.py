@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 
 from das3d_aug.randomness import Stream
 
-__all__ = ["FAMILIES", "FIELD", "Surface", "build", "grid", "noise_source", "random_field", "wobble"]
+__all__ = ["FAMILIES", "FIELD", "Surface", "build", "grid", "hat", "noise_source", "random_field", "wobble"]
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]  # float32 on the way in and out
 
 FIELD = 100.0  # side of the square view, mm
 
@@ -88,16 +89,21 @@ def random_field(source: np.random.Generator, size: int, *, scale: float, fallof
     amplitude[0, 0] = 0.0
     white = source.standard_normal((size, size), dtype=np.float32)
     field = np.fft.irfft2(np.fft.rfft2(white) * amplitude, s=(size, size)).astype(np.float32)
-    return field / field.std()
+    return np.asarray(field / field.std(), dtype=np.float32)
 
 
 def wobble(angle: Field, stream: Stream, *, terms: int) -> Field:
-    """Draw a smooth periodic function of the angle from harmonics 2 … terms + 1, amplitudes falling as 1/n."""
+    """Draw a smooth periodic function of the angle: harmonics 2 … terms + 1, amplitudes falling as 1/n."""
     total = np.zeros_like(angle)
     for n in range(2, terms + 2):
         amplitude, phase = stream.normal() / n, stream.uniform(0.0, 2.0 * math.pi)
         total += np.float32(amplitude) * np.cos(n * angle + np.float32(phase))
     return total
+
+
+def hat(distance: Field, width: float) -> Field:
+    """Return a smooth bump of height 1 that ends at ``|distance| = width``."""
+    return np.asarray(np.clip(1.0 - (distance / width) ** 2, 0.0, 1.0) ** 2, dtype=np.float32)
 
 
 def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> Surface:
@@ -110,25 +116,25 @@ def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) ->
     petals = stream.choice((0, 0, 16, 22, 28))
     radius = stream.uniform(28.0, 35.0) * (1.0 + 0.012 * wobble(angle, stream, terms=5))
     radius = radius + (stream.uniform(0.5, 0.9) * np.cos(petals * angle) if petals else 0.0)
-    inside = radius - r
+    rim = inside = radius - r
     for _ in range(stream.integer(0, 4)):  # natural chips: small, and baked like the rest
-        where, bite = stream.uniform(-math.pi, math.pi), stream.uniform(1.5, 3.5)
+        where, bite = stream.uniform(-math.pi, math.pi), stream.uniform(1.2, 2.6)
         along = 31.0 * (np.mod(angle - where + math.pi, 2.0 * math.pi) - math.pi)
-        inside = np.minimum(inside, np.hypot(inside + 0.5, 0.7 * along) - bite + 0.4 * grain)
+        inside = np.minimum(inside, np.hypot(rim + 0.5, 0.7 * along) - bite + 0.4 * grain)
 
     top = stream.uniform(5.0, 8.0) + stream.uniform(-1.0, 1.6) * (1.0 - (r / 32.0) ** 2)
     top = top + stream.uniform(0.15, 0.5) * coarse + stream.uniform(0.08, 0.2) * grain
     height = top * _quarter_round(inside / stream.uniform(1.2, 3.0))
     if stream.chance(0.5):  # an embossed ring
-        height = height + stream.uniform(-0.7, 0.7) * _hat(r - stream.uniform(18.0, 25.0), 1.2)
+        height = height + stream.uniform(-1.2, 1.2) * hat(r - stream.uniform(18.0, 25.0), 1.4)
     pricks = np.zeros_like(r)
-    deep, wide = stream.uniform(0.8, 2.6), stream.uniform(0.8, 1.5)
+    deep, wide = stream.uniform(0.8, 3.5), stream.uniform(0.9, 2.0)
     for ring in range(stream.integer(1, 3)):
         count, phase = stream.integer(3, 6) + 4 * ring, stream.uniform(0.0, 2.0 * math.pi)
-        pricks = np.maximum(pricks, _hat(_to_ring(r, angle + phase, 5.0 + 7.5 * ring, count), wide))
-    bubbles = _sprinkle(source, size, stream.integer(0, 30), sigma=stream.uniform(0.7, 1.5))
+        pricks = np.maximum(pricks, hat(_to_ring(r, angle + phase, 5.0 + 7.5 * ring, count), wide))
+    bubbles = _sprinkle(source, size, stream.integer(0, 30), sigma=stream.uniform(0.7, 1.8))
     sugar = _sprinkle(source, size, stream.choice((0, 0, 40, 120)), sigma=0.5)
-    height = height - deep * pricks + 0.5 * bubbles + 0.4 * sugar
+    height = height - deep * pricks + 0.8 * bubbles + 0.4 * sugar
 
     blotches = random_field(source, size, scale=stream.uniform(4.0, 12.0))
     baked = stream.uniform(0.15, 0.6) + 0.13 * blotches + 0.05 * grain + 0.2 * bubbles
@@ -156,7 +162,7 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     height = plate + rise * _step((hub - r) / stream.uniform(0.8, 3.0))
     seat = stream.choice((-0.9, 0.0, 0.8, 1.6))  # counterbored, plain or raised bolt seats
     height = height + seat * _step((bolt + stream.uniform(1.4, 2.2) - to_bolt) / 0.4)
-    height = height - stream.uniform(0.0, 1.4) * _hat(r - stream.uniform(19.5, 21.0), 0.9)  # sealing groove
+    height = height - stream.uniform(0.0, 1.4) * hat(r - stream.uniform(19.5, 21.0), 0.9)  # sealing groove
     if stream.chance(0.7):
         height = height + stream.uniform(0.5, 1.2) * _cast_marks(x, y, stream)
     skin = stream.uniform(0.02, 0.12)
@@ -207,7 +213,7 @@ def _potato(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     soil = np.clip(random_field(source, size, scale=5.0) - stream.uniform(1.0, 2.2), 0.0, 1.0)
     albedo = albedo * (1.0 - 0.45 * np.maximum(shade, np.clip(pores, 0.0, 1.0)))[..., None]
     albedo = albedo + (np.asarray((0.10, 0.065, 0.04), dtype=np.float32) - albedo) * 0.8 * soil[..., None]
-    return _surface(height, albedo, reach < 1.0, flesh=(0.72, 0.62, 0.33), gloss=0.06)
+    return _surface(height, albedo, reach < 1.0, flesh=(0.80, 0.73, 0.46), gloss=0.06)
 
 
 _BUILDERS: dict[str, Callable[[Field, Field, Stream, np.random.Generator], Surface]] = {
@@ -220,7 +226,12 @@ FAMILIES = tuple(_BUILDERS)
 
 
 def _surface(
-    height: Field, albedo: Field, footprint: NDArray[np.bool_], *, flesh: tuple[float, float, float], gloss: float
+    height: Field,
+    albedo: Field,
+    footprint: NDArray[np.bool_],
+    *,
+    flesh: tuple[float, float, float],
+    gloss: float,
 ) -> Surface:
     height = np.where(footprint, np.maximum(height, 0.5), 0.0).astype(np.float32)
     return Surface(height, np.clip(albedo, 0.01, 0.95).astype(np.float32), footprint, flesh, gloss)
@@ -244,16 +255,11 @@ def _step(t: Field) -> Field:
     return t * t * (3.0 - 2.0 * t)
 
 
-def _hat(distance: Field, width: float) -> Field:
-    """Return a smooth bump of height 1 that ends at ``|distance| = width``."""
-    return np.clip(1.0 - (distance / width) ** 2, 0.0, 1.0) ** 2
-
-
 def _to_ring(r: Field, angle: Field, radius: float, count: int) -> Field:
     """Return the distance to the nearest of ``count`` points spread evenly on a circle."""
     sector = 2.0 * math.pi / count
     folded = np.mod(angle, sector) - sector / 2.0
-    return np.hypot(r * np.cos(folded) - radius, r * np.sin(folded))
+    return np.asarray(np.hypot(r * np.cos(folded) - radius, r * np.sin(folded)), dtype=np.float32)
 
 
 def _sprinkle(source: np.random.Generator, size: int, count: int, *, sigma: float) -> Field:
@@ -284,4 +290,4 @@ def _hairline(x: Field, y: Field, stream: Stream) -> Field:
     at, span = stream.uniform(0.0, 2.0 * math.pi), stream.uniform(4.0, 14.0)
     u = math.cos(at) * x + math.sin(at) * y - stream.uniform(-25.0, 25.0)
     v = math.cos(at) * y - math.sin(at) * x - stream.uniform(-25.0, 25.0)
-    return _hat(v, 0.45) * _step((span - np.abs(u)) / 2.0)
+    return hat(v, 0.45) * _step((span - np.abs(u)) / 2.0)

@@ -43,7 +43,7 @@ def photograph(surface: Surface, stream: Stream) -> NDArray[np.uint8]:
     dy, dx = np.gradient(surface.height, pixel)
     norm = np.sqrt(1.0 + dx * dx + dy * dy)
     lambert = np.maximum((lamp[2] - lamp[0] * dx - lamp[1] * dy) / norm, 0.0)
-    half = np.asarray(lamp) + (0.0, 0.0, 1.0)
+    half = np.asarray([lamp[0], lamp[1], lamp[2] + 1.0])  # between the lamp and the camera above
     half = half / np.linalg.norm(half)
     shine = np.maximum((half[2] - half[0] * dx - half[1] * dy) / norm, 0.0) ** 24
     lit = _lit(surface.height, lamp, pixel)
@@ -53,7 +53,9 @@ def photograph(surface: Surface, stream: Stream) -> NDArray[np.uint8]:
     albedo = np.where(surface.footprint[..., None], surface.albedo, mat[..., None])
     gloss = np.where(surface.footprint, surface.gloss, 0.01)
     ambient = stream.uniform(0.3, 0.5)
-    light = albedo * (ambient * occlusion + 0.95 * lambert * lit)[..., None] + (gloss * shine * lit)[..., None]
+    light = (
+        albedo * (ambient * occlusion + 0.95 * lambert * lit)[..., None] + (gloss * shine * lit)[..., None]
+    )
 
     exposure = stream.uniform(0.85, 1.1)
     balance = np.asarray([stream.uniform(0.96, 1.04), 1.0, stream.uniform(0.96, 1.04)])
@@ -63,7 +65,7 @@ def photograph(surface: Surface, stream: Stream) -> NDArray[np.uint8]:
 
 
 def range_image(surface: Surface, stream: Stream) -> tuple[Field, NDArray[np.bool_]]:
-    """Return the depth map in metres, float32 (S/2, S/2) with 0 where nothing was measured, and its validity."""
+    """Return depth in metres, float32 (S/2, S/2) with 0 where nothing was measured, and its validity."""
     source = noise_source(stream)
     height = coarsen(surface.height)
     size = len(height)
@@ -108,4 +110,4 @@ def _lit(height: Field, lamp: tuple[float, float, float], pixel: float) -> Field
         shift = np.asarray([[1, 0, -reach * lamp[0] / pixel], [0, 1, -reach * lamp[1] / pixel]])
         towards = np.asarray(cv2.warpAffine(height, shift, (size, size), flags=cv2.INTER_LINEAR))
         over = np.maximum(over, towards - height - reach * lamp[2])
-    return np.clip(1.0 - over / 1.5, 0.0, 1.0)
+    return np.asarray(np.clip(1.0 - over / 1.5, 0.0, 1.0), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""One reader interface for every layout: list the samples without opening a file, then open them one by one."""
+"""One reader interface for every layout: list the samples without opening a file, open them one by one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained
 from das3d_aug.geometry import Intrinsics
 
-__all__ = ["Dataset", "Entry", "Sample", "check_size", "list_files", "natural"]
+__all__ = ["Dataset", "Entry", "Sample", "check_size", "known_shapes", "list_files", "natural", "safe_parts"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,9 @@ class Dataset(ABC):
     def __iter__(self) -> Iterator[Sample]:
         return map(self.open, self.entries)
 
-    def select(self, *, split: str | None = None, category: str | None = None, label: int | None = None) -> Self:
+    def select(
+        self, *, split: str | None = None, category: str | None = None, label: int | None = None
+    ) -> Self:
         """Return a view with the entries that agree with everything named; None leaves a property open."""
         wanted = {"split": split, "category": category, "label": label}
         view = copy.copy(self)
@@ -147,8 +149,9 @@ class Dataset(ABC):
     def file(self, entry: Entry, role: str) -> Path:
         """Return the file of a role, having checked that it exists and lies in the root."""
         if role not in entry.files:
-            present = ", ".join(str(path) for path in entry.files.values())
-            raise FileError(self.root, f"sample {entry.key!r} has no {role} file beside {present}")
+            partner = next(iter(entry.files.values()))
+            missing = partner.parent.parent / role / partner.stem
+            raise FileError(missing, f"no such {role} file (any known extension), the partner of {partner}")
         contained(self.root, entry.files[role])
         return entry.files[role]
 
@@ -181,7 +184,9 @@ def list_files(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
 def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: tuple[int, ...]) -> None:
     """Raise FileError, naming both files and sizes, if height and width differ."""
     if shape[:2] != expected[:2]:
-        raise FileError(path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}")
+        raise FileError(
+            path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}"
+        )
 
 
 def known_shapes(**arrays: NDArray[Any] | None) -> None:

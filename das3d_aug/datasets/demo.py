@@ -2,12 +2,12 @@
 
 Real inspection data is large and mostly not free to pass on.  This stand-in is procedural: a height field and
 an albedo (`FAMILIES`), a defect made on them (`DEFECTS`), then lamp, camera and depth sensor, twice
-supersampled.  The part lies on a slightly tilted supporting plane that the raw depth shows, as in MVTec 3D-AD.
-The defects are made by code that is independent of das3d's synthesis, so a detector trained on synthetic
-anomalies meets something it has not seen.
+supersampled.  The part lies on a slightly tilted supporting plane that the raw depth shows, as in MVTec
+3D-AD.  The defects are made by code that is independent of das3d's synthesis, so a detector trained on
+synthetic anomalies meets something it has not seen.
 
-The view is 100 mm wide and 500 mm away.  The camera is a pinhole with focal length ``5 * size`` pixels and the
-principal point in the centre: ``x = (column + 0.5 - size / 2) * z / (5 * size)``, y likewise from the row.
+The view is 100 mm wide and 500 mm away.  The camera is a pinhole with focal length ``5 * size`` pixels and
+the principal point in the centre: ``x = (column + 0.5 - size / 2) * z / (5 * size)``, y likewise.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class DemoItem:
 def make_part(family: str, *, seed: int, index: int, size: int = 128, defect: str | None = None) -> DemoPart:
     """Make one part and look at it.
 
-    The part, its pose, the lamp and the sensor's noise depend on (family, seed, index, size) only: asking for a
-    defect changes nothing but what the defect touches.
+    The part, its pose, the lamp and the sensor's noise depend on (family, seed, index, size) only: asking for
+    a defect changes nothing but what the defect touches.
 
     Parameters
     ----------
@@ -178,7 +178,12 @@ def demo_plan(
     """
     for family in families:
         _check_name("families", family, FAMILIES)
-    for label, count in (("train", train), ("validation", validation), ("good", good), ("per_defect", per_defect)):
+    for label, count in (
+        ("train", train),
+        ("validation", validation),
+        ("good", good),
+        ("per_defect", per_defect),
+    ):
         if not isinstance(count, int) or count < 0:
             raise ParameterError(f"{label} must be a number of images, >= 0, got {count!r}")
     seeds = {split: Stream(seed, index=number).bits() for number, split in enumerate(_SPLITS)}

@@ -1,0 +1,56 @@
+"""Checks of array arguments at the public border, shared by every function that takes an image.
+
+The kernels see C-contiguous, native-endian, read-only arrays only, so each is compiled once per dtype.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from das3d_aug.errors import ParameterError
+
+__all__ = ["as_depth", "as_mask", "as_rgb", "frozen"]
+
+_DEPTH_TYPES = ("float32", "float64", "uint16")
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a C-contiguous, native-endian, read-only array of the same values: a view where possible."""
+    view = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).view()
+    view.flags.writeable = False
+    return view
+
+
+def as_depth(depth: Any, name: str = "depth") -> NDArray[Any]:
+    """Check a depth image: H x W of float32, float64 or uint16, not empty."""
+    if not isinstance(depth, np.ndarray) or depth.ndim != 2 or depth.size == 0:
+        raise ParameterError(f"{name} must be a non-empty H x W array, got {_shape(depth)}")
+    if depth.dtype.name not in _DEPTH_TYPES:
+        raise ParameterError(f"{name} must be one of {', '.join(_DEPTH_TYPES)}, got {depth.dtype}")
+    return frozen(depth)
+
+
+def as_rgb(rgb: Any, shape: tuple[int, int] | None = None, name: str = "rgb") -> NDArray[Any]:
+    """Check a colour image: H x W x 3 of uint8, or of float32 in [0, 1] (the range is checked by the caller)."""
+    if not isinstance(rgb, np.ndarray) or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise ParameterError(f"{name} must be a non-empty H x W x 3 array, got {_shape(rgb)}")
+    if rgb.dtype.name not in ("uint8", "float32"):
+        raise ParameterError(f"{name} must be uint8, or float32 in [0, 1], got {rgb.dtype}")
+    if shape is not None and rgb.shape[:2] != shape:
+        raise ParameterError(f"{name} is {rgb.shape[0]} x {rgb.shape[1]}, depth is {shape[0]} x {shape[1]}")
+    return frozen(rgb)
+
+
+def as_mask(mask: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
+    """Check a bool mask of the depth's height and width."""
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != shape:
+        kind = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise ParameterError(f"{name} must be bool of {shape[0]} x {shape[1]}, got {kind} {_shape(mask)}")
+    return frozen(mask)
+
+
+def _shape(value: Any) -> str:
+    return f"shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__

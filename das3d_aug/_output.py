@@ -1,0 +1,151 @@
+"""The folder that `das3d_aug.generation` writes: who may write, what is complete, what it holds.
+
+The recipe of a sample is written after the sample's other files and lists them with their SHA-256, so it
+marks the sample as complete.  Nothing in the folder depends on time or on the order of work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from das3d_aug.errors import FileError
+from das3d_aug.files import sweep_partials, write_atomic
+
+__all__ = [
+    "FORMAT",
+    "HEADER",
+    "claim",
+    "completed",
+    "digest",
+    "keep_apart",
+    "listing_digest",
+    "read_json",
+    "sole_writer",
+    "to_json",
+    "write_manifest",
+]
+
+FORMAT = 1
+HEADER = "das3d.json"
+_MANIFEST, _LOCK = "manifest.json", "das3d.lock"
+
+
+def keep_apart(out: Path, other: Path) -> None:
+    """Refuse an output folder that is, holds or lies in a folder that is read."""
+    here, there = out.resolve(), other.resolve()
+    if here.is_relative_to(there) or there.is_relative_to(here):
+        raise FileError(out, f"and {other} must be separate folders; use another --out")
+
+
+@contextlib.contextmanager
+def sole_writer(out: Path) -> Iterator[None]:
+    """Make the folder and lock it; the system releases the lock when the process ends, however it ends.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be made, holds anything that is not ours, or another run writes there.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
+            if foreign and not (out / HEADER).is_file():
+                raise FileError(
+                    out, "is not empty and was not written by das3d-aug generate; use another --out"
+                )
+            lock = stack.enter_context((out / _LOCK).open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileError(out, "another run is writing here; wait for it or use another --out") from None
+        except OSError as error:
+            raise FileError(out, f"cannot be written: {error.strerror}") from error
+        yield
+
+
+def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str, Any]) -> None:
+    """Write the header, or check that the one there is of an equal run; remove what a killed run left.
+
+    Raises
+    ------
+    FileError
+        If the folder was written with other settings, or the header cannot be read or written.
+    """
+    sweep_partials(out)
+    path = out / HEADER
+    if not path.exists():
+        header = {
+            "format": FORMAT,
+            "source": str(source.resolve()),
+            "textures": None if textures is None else str(textures.resolve()),
+            "settings": settings,
+        }
+        write_atomic(path, to_json(header))
+        return
+    before = read_json(path).get("settings", {})
+    other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
+    if other:
+        raise FileError(
+            out, f"another recipe wrote this folder (other {', '.join(other)}); use another --out"
+        )
+
+
+def completed(out: Path, recipe: str) -> dict[str, str] | None:
+    """Return the SHA-256 of a sample's files by path, its recipe last; None if the sample is not complete."""
+    try:
+        data = (out / recipe).read_bytes()
+        files: dict[str, str] = json.loads(data)["files"]
+        if all((out / path).is_file() for path in files):
+            return {**files, recipe: digest(data)}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # absent or damaged: the sample is made again
+    return None
+
+
+def write_manifest(out: Path, recipes: Iterable[str], settings: dict[str, Any]) -> None:
+    """List the files of all complete samples."""
+    files: dict[str, str] = {}
+    for recipe in recipes:
+        files |= completed(out, recipe) or {}
+    write_atomic(out / _MANIFEST, to_json({"format": FORMAT, "settings": settings, "sha256": files}))
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def listing_digest(folder: Path) -> str:
+    """Return the SHA-256 of the names and sizes of the files below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return digest(to_json([(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]))
+
+
+def to_json(value: Any) -> bytes:
+    """Encode as JSON, one value a line; equal values give equal bytes."""
+    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or holds something else.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, f"is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise FileError(path, "is not a JSON object")
+    return value

@@ -1,0 +1,270 @@
+"""The three masks of the synthesis: where the object is, where it is changed, and what counts as anomalous.
+
+* foreground ``M_f``: valid depth in front of the background (3.2);
+* ternary mask ``M_p`` of the noise (eq. 1), multiplied by ``M_f`` to ``M_t`` (eq. 2);
+* refined mask ``M*`` (eq. 7): where the change of depth is large enough to be called a defect.
+
+Depth that is zero, negative, NaN or infinite is invalid: never foreground, never changed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from das3d_aug._arguments import as_depth
+from das3d_aug._jit import kernel
+from das3d_aug.errors import ParameterError
+
+__all__ = ["DepthAxis", "foreground_mask", "refine_mask", "ternary_mask"]
+
+DepthAxis: TypeAlias = Literal["away", "towards"]
+
+# The background estimate; ours, checked on real frames of tilted tables.
+_BORDER = 16  # the border is 1/16 of the shorter side wide
+_SAMPLES = 2048
+_ROUNDS = 8
+_TRIM = 2.0  # standard deviations kept in the next round
+_MARGIN = 4.0  # standard deviations in front of the background
+_SMALLEST_MARGIN = 1e-5  # of the distance: rounding of a background that is exactly flat
+
+
+def ternary_mask(noise: NDArray[Any], threshold: float) -> NDArray[np.int8]:
+    """Ternarise noise: -1 below ``-threshold``, +1 above ``threshold``, 0 between (eq. 1).
+
+    Parameters
+    ----------
+    noise : ndarray of float, H x W
+    threshold : float
+        ``t_p`` >= 0; prior: 0.5 (DRAEM).
+
+    Returns
+    -------
+    ndarray of int8, H x W
+    """
+    values = np.asarray(noise)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+        raise ParameterError(f"noise must be a float H x W array, got {values.dtype} {values.shape}")
+    limit = _non_negative("threshold", threshold)
+    return (values > limit).astype(np.int8) - (values < -limit).astype(np.int8)
+
+
+def foreground_mask(
+    depth: NDArray[Any], *, threshold: float | None = None, depth_axis: DepthAxis = "away"
+) -> NDArray[np.bool_]:
+    """Find the object: valid depth in front of the background (``M_f``).
+
+    Parameters
+    ----------
+    depth : ndarray of float32, float64 or uint16, H x W
+        Any unit.
+    threshold : float, optional
+        ``t_f``: what is nearer than this distance is foreground.  By default the background is estimated from
+        the image's border.  The paper averages the background's depth; here a plane is fitted to it (affine in
+        1/z, which is exact for a pinhole camera), so that a tilted table is background too, and what lies more
+        than four standard deviations in front of it is foreground.  For a flat, frontal background the two
+        agree.  Give ``threshold=numpy.inf`` where the object fills the image.
+    depth_axis : {"away", "towards"}
+        "away": depth is the distance from the camera.  "towards": it is a height, and the object is higher.
+
+    Returns
+    -------
+    ndarray of bool, H x W
+        Empty where nothing stands out.  Where the border has no valid depth, all valid depth is foreground.
+
+    Raises
+    ------
+    ParameterError
+        If ``depth`` or an option cannot be used.
+    """
+    z = as_depth(depth)
+    sign = axis_sign(depth_axis)
+    if threshold is None:
+        plane = fit_background(z, sign)
+    else:
+        if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or threshold != threshold:
+            raise ParameterError(f"threshold must be a number, got {threshold!r}")
+        limit = float(threshold)
+        plane = (0.0, 0.0, limit if sign < 0 else (1.0 / limit if limit > 0 else math.inf))
+    given = np.ones((1, 1), np.bool_)
+    return scan(z, given, False, sign, *plane)[0].view(np.bool_)  # type: ignore[no-any-return]
+
+
+def refine_mask(delta: NDArray[Any], magnitude: float, threshold: float) -> NDArray[np.bool_]:
+    """Mark where the change of depth reaches the threshold: ``M* = [p_z |Delta_Z| >= t_h]`` (eq. 7).
+
+    Parameters
+    ----------
+    delta : ndarray of float, H x W
+        ``Delta_Z``, the filtered mask.
+    magnitude : float
+        ``p_z`` >= 0.
+    threshold : float
+        ``t_h`` > 0, in the unit of ``magnitude`` (at 0 every pixel would be anomalous).
+
+    Returns
+    -------
+    ndarray of bool, H x W
+    """
+    values = np.asarray(delta)
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
+        raise ParameterError(f"delta must be a float H x W array, got {values.dtype} {values.shape}")
+    if _non_negative("threshold", threshold) == 0:
+        raise ParameterError("threshold must be > 0: at 0 every pixel would be anomalous")
+    return np.abs(values) * values.dtype.type(_non_negative("magnitude", magnitude)) >= threshold
+
+
+def axis_sign(depth_axis: DepthAxis) -> float:
+    """+1 for a distance from the camera, -1 for a height towards it."""
+    if depth_axis not in ("away", "towards"):
+        raise ParameterError(f"depth_axis must be 'away' or 'towards', got {depth_axis!r}")
+    return 1.0 if depth_axis == "away" else -1.0
+
+
+@kernel
+def fit_background(depth, sign):  # type: ignore[no-untyped-def]
+    """Trimmed least-squares plane of the border, margin included: what is on its near side is foreground.
+
+    Returns (by, bx, c): foreground is ``1/z > by y + bx x + c`` for distances and ``z > …`` for heights.
+    """
+    height, width = depth.shape
+    border = max(1, min(height, width) // _BORDER)
+    step = max(1, int(math.sqrt((2 * border * (height + width)) / _SAMPLES)))
+    ys, xs, qs = np.empty(0), np.empty(0), np.empty(0)
+    for fill in range(2):
+        n = 0
+        for y in range(0, height, step):
+            for x in range(0, width, step):
+                if border <= y < height - border and border <= x < width - border:
+                    continue
+                z = float(depth[y, x])
+                if 0.0 < z < np.inf:
+                    if fill == 1:
+                        ys[n], xs[n], qs[n] = y, x, (1.0 / z if sign > 0 else z)
+                    n += 1
+        if fill == 0:
+            ys, xs, qs = np.empty(n), np.empty(n), np.empty(n)
+    if qs.size == 0:
+        return 0.0, 0.0, (0.0 if sign > 0 else -np.inf)
+    kept = np.ones(qs.size, np.bool_)
+    by = bx = c = deviation = 0.0
+    for _ in range(_ROUNDS):
+        by, bx, c = _plane(ys, xs, qs, kept)
+        total, count = 0.0, 0
+        for k in range(qs.size):
+            if kept[k]:
+                r = qs[k] - by * ys[k] - bx * xs[k] - c
+                total += r * r
+                count += 1
+        deviation = math.sqrt(total / count)
+        limit = _TRIM * deviation + _SMALLEST_MARGIN * 0.01 * abs(c)
+        left = 0
+        for k in range(qs.size):
+            kept[k] = abs(qs[k] - by * ys[k] - bx * xs[k] - c) <= limit
+            left += kept[k]
+        if left < 16 or left == count:
+            break
+    middle = by * (height - 1) / 2 + bx * (width - 1) / 2 + c
+    return by, bx, c + max(_MARGIN * deviation, _SMALLEST_MARGIN * abs(middle))
+
+
+@kernel
+def _plane(ys, xs, qs, kept):  # type: ignore[no-untyped-def]
+    """Least squares q = by y + bx x + c over the kept samples; flat where they do not span a plane."""
+    n, my, mx, mq = 0, 0.0, 0.0, 0.0
+    for k in range(qs.size):
+        if kept[k]:
+            n += 1
+            my += ys[k]
+            mx += xs[k]
+            mq += qs[k]
+    my, mx, mq = my / n, mx / n, mq / n
+    yy = yx = xx = yq = xq = 0.0
+    for k in range(qs.size):
+        if kept[k]:
+            dy, dx, dq = ys[k] - my, xs[k] - mx, qs[k] - mq
+            yy += dy * dy
+            yx += dy * dx
+            xx += dx * dx
+            yq += dy * dq
+            xq += dx * dq
+    determinant = yy * xx - yx * yx
+    if n < 16 or determinant <= 1e-6 * yy * xx:
+        return 0.0, 0.0, mq
+    by = (xx * yq - yx * xq) / determinant
+    bx = (yy * xq - yx * yq) / determinant
+    return by, bx, mq - by * my - bx * mx
+
+
+@kernel
+def scan(depth, given, use_given, sign, by, bx, c):  # type: ignore[no-untyped-def]
+    """One pass over the depth: foreground (uint8), its first and one-past-last column per row, its range, its size.
+
+    Foreground is what lies in front of the plane, or valid depth within ``given``.
+    """
+    height, width = depth.shape
+    out = np.empty((height, width), np.uint8)
+    first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
+    low, high, count = np.inf, 0.0, 0
+    for y in range(height):
+        row, source = out[y], depth[y]
+        if use_given:
+            inside = given[y]
+            for x in range(row.size):
+                z = float(source[x])
+                row[x] = inside[x] & (z > 0.0) & (z < np.inf)
+        elif sign > 0:
+            _in_front(row, source, by * y + c, bx)
+        else:
+            base = by * y + c
+            for x in range(row.size):
+                z = float(source[x])
+                row[x] = (z > 0.0) & (z < np.inf) & (z > base + bx * np.int32(x))
+        count += _extent(row, y, first, last)
+        if last[y] > 0:
+            run_low, run_high = _range(source[first[y] : last[y]], row[first[y] : last[y]])
+            low, high = min(low, run_low), max(high, run_high)
+    return out, first, last, low, high, count
+
+
+@kernel
+def _in_front(row, source, base, slope):  # type: ignore[no-untyped-def]
+    for x in range(row.size):
+        z = float(source[x])
+        row[x] = (z > 0.0) & (z < np.inf) & (z * (base + slope * np.int32(x)) < 1.0)
+
+
+@kernel
+def _extent(row, y, first, last):  # type: ignore[no-untyped-def]
+    count = np.int32(0)
+    for x in range(row.size):
+        count += np.int32(row[x])
+    if count:
+        x = 0
+        while row[x] == 0:
+            x += 1
+        first[y] = x
+        x = row.size
+        while row[x - 1] == 0:
+            x -= 1
+        last[y] = x
+    return count
+
+
+@kernel
+def _range(source, inside):  # type: ignore[no-untyped-def]
+    low, high = np.inf, 0.0
+    for x in range(source.size):
+        z = float(source[x])
+        low = min(low, z if inside[x] else np.inf)
+        high = max(high, z if inside[x] else 0.0)
+    return low, high
+
+
+def _non_negative(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
+        raise ParameterError(f"{name} must be a finite number >= 0, got {value!r}")
+    return float(value)

@@ -1,0 +1,162 @@
+"""The command line: exit codes, one-line errors, quick help, interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from das3d_cli.aug import main
+
+from das3d_aug import doctor
+from das3d_aug.datasets.demo import FAMILIES
+from das3d_aug.files import read_rgb
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    out = tmp_path / "parts"
+    assert run("demo-data", out, "--count", 2, "--size", 48).exit_code == 0
+    return out
+
+
+def test_from_parts_to_a_replayed_anomaly(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run("generate", parts, "--out", out, "--per-image", 2, "--seed", 4)
+    assert done.exit_code == 0, done.output
+    count = 2 * 2 * len(FAMILIES)
+    assert f"{count} samples" in done.stdout
+    assert "encoding and writing" in done.stdout
+    recipes = sorted(out.rglob("recipes/*.json"))
+    assert len(recipes) == count
+
+    again = run("replay", recipes[1], "--out", tmp_path / "again")
+    assert again.exit_code == 0, again.output
+    assert again.stdout.strip().endswith("same bytes")
+    made = [path for path in (tmp_path / "again").rglob("*") if path.is_file()]
+    assert len(made) == 4
+    for path in made:
+        assert path.read_bytes() == (out / path.relative_to(tmp_path / "again")).read_bytes()
+
+    made[0].write_bytes(b"")
+    (out / made[0].relative_to(tmp_path / "again")).write_bytes(b"changed")
+    assert run("replay", recipes[1]).exit_code in (1, 2)
+
+
+def test_preview_writes_a_sheet(parts: Path, tmp_path: Path) -> None:
+    done = run("preview", parts, "--out", tmp_path / "sheet.png", "--count", 2)
+    assert done.exit_code == 0, done.output
+    assert read_rgb(tmp_path / "sheet.png").std() > 10
+
+
+def test_recipe_file(parts: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("dropout = 1.0\n")
+    assert run("generate", parts, "--out", tmp_path / "out", "--recipe", recipe, "--limit", 1).exit_code == 0
+    recipe.write_text("drop_out = 1.0\n")
+    error_line(run("generate", parts, "--out", tmp_path / "out", "--recipe", recipe), "drop_out")
+
+
+def test_a_bad_file_gives_exit_code_1(parts: Path, tmp_path: Path) -> None:
+    victim = next(parts.rglob("rgb/*.png"))
+    victim.write_bytes(b"\x89PNG")
+    done = run("generate", parts, "--out", tmp_path / "out")
+    assert done.exit_code == 1
+    assert f"das3d-aug: failed: {victim}: " in done.stderr
+
+
+def error_line(done: Result, word: str) -> None:
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("das3d-aug: error: ")
+    assert done.stderr.count("\n") == 1
+    assert word in done.stderr
+
+
+def test_every_mistake_is_one_line_and_exit_code_2(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    error_line(run("generate", parts), "--out")
+    error_line(run("generate", tmp_path / "nowhere", "--out", out), "nowhere")
+    error_line(run("generate", parts, "--out", parts / "inside"), "separate folders")
+    error_line(run("generate", parts, "--out", out, "--size", "huge"), "'huge'")
+    error_line(run("generate", parts, "--out", out, "--layout", "tarot"), "tarot")
+    error_line(run("generate", parts, "--out", out, "--workers", "-1"), "-1")
+    error_line(run("generate", parts, "--out", out, "--depth-scale", "1000"), "depth_scale")
+    error_line(run("conjure"), "conjure")
+    error_line(run("replay", next(parts.rglob("*.png"))), "no das3d.json above it")
+    assert not out.exists()
+
+
+def test_without_arguments_help_is_shown() -> None:
+    done = run()
+    assert done.exit_code == 2
+    assert "Commands:" in done.output
+
+
+def test_help_loads_no_kernels() -> None:
+    code = (
+        "import sys; from das3d_cli.aug import main\n"
+        "try: main(['generate', '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'numba', 'numpy', 'cv2', 'scipy', 'tifffile', 'rich'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--per-image" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> None:
+    code = "from das3d_cli.aug import main\nif __name__ == '__main__': main()"
+    script = tmp_path / "das3d.py"
+    script.write_text(code)
+    out = tmp_path / "out"
+    arguments = ["generate", parts, "--out", out, "--per-image", "400", "--workers", str(workers)]
+    command = [sys.executable, str(script), *map(str, arguments)]
+    process = subprocess.Popen(
+        command, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not list(out.rglob("recipes/*.json")) and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    # click ends the terminal's "^C" with a line break
+    assert stderr == "\ndas3d-aug: interrupted; the same command goes on where it stopped\n"
+    assert not list(out.rglob("*.partial"))
+
+
+def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run("doctor")
+    assert "numba" in done.stdout
+    assert done.exit_code == (1 if "FAIL" in done.stdout else 0)
+
+    versions = {"opencv-python": "5.0.0.93", "opencv-python-headless": "4.12.0.88"}
+    monkeypatch.setattr(doctor, "_version", lambda name: versions.get(name, "1"))
+    done = run("doctor")
+    assert done.exit_code == 1
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("FAIL  opencv "))
+    assert "opencv-python-headless==5.0.0.93" in line
+
+
+def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> None:
+        raise OSError("libusb-1.0.so.0: cannot open shared object file: No such file or directory")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", broken)
+    finding = next(finding for finding in doctor.examine() if finding.name == "open3d")
+    assert not finding.ok
+    assert finding.detail.endswith("apt-get install libusb-1.0-0")
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

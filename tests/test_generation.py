@@ -1,0 +1,356 @@
+"""Generated folders: layouts, completion after any interruption, refusals, and replay."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from das3d_aug._resize import parse_size
+from das3d_aug.datasets import open_dataset
+from das3d_aug.datasets.demo import make_part
+from das3d_aug.errors import Das3dError, FileError, ParameterError
+from das3d_aug.files import encode_png, encode_tiff, read_rgb
+from das3d_aug.generation import generate, replay
+from das3d_aug.recipe import Recipe
+
+# Every sample gets a defect in both modalities, so that a file that is wrongly empty shows.
+RECIPE = Recipe(dropout=0.0)
+RUN = """
+import sys
+from das3d_aug.generation import generate
+from das3d_aug.recipe import Recipe
+
+if __name__ == "__main__":
+    source, out, workers = sys.argv[1:]
+    generate(source, out, recipe=Recipe(dropout=0.0), per_image=5, seed=3, workers=int(workers))
+"""
+
+
+def write_mvtec(root: Path, *, count: int = 3) -> Path:
+    for index in range(count):
+        part = make_part("biscuit", seed=1, index=index, size=48)
+        put(root / f"biscuit/train/good/rgb/{index:03d}.png", encode_png(part.rgb))
+        put(root / f"biscuit/train/good/xyz/{index:03d}.tiff", encode_tiff(part.xyz))
+    part = make_part("biscuit", seed=2, index=0, size=48, defect="dent")
+    put(root / "biscuit/test/dent/rgb/000.png", encode_png(part.rgb))
+    put(root / "biscuit/test/dent/xyz/000.tiff", encode_tiff(part.xyz))
+    put(root / "biscuit/test/dent/gt/000.png", encode_png(part.mask.astype(np.uint8) * 255))
+    return root
+
+
+def write_folder(root: Path, *, count: int = 3) -> Path:
+    for index in range(count):
+        part = make_part("potato", seed=1, index=index, size=48)
+        put(root / f"rgb/p{index}.png", encode_png(part.rgb))
+        put(root / f"depth/p{index}.tiff", encode_tiff(part.depth))
+    return root
+
+
+def put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(params=[write_mvtec, write_folder], ids=["mvtec3d", "folder"])
+def parts(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    write: Callable[[Path], Path] = request.param
+    return write(tmp_path / "parts")
+
+
+def test_the_output_reads_as_the_layout_of_the_input(parts: Path, tmp_path: Path) -> None:
+    source = open_dataset(parts)
+    summary = generate(parts, tmp_path / "out", recipe=RECIPE, per_image=2, seed=0)
+
+    made = open_dataset(tmp_path / "out")
+    assert made.layout == source.layout == summary.layout
+    assert (summary.written, summary.kept, summary.failures) == (6, 0, ())
+    assert summary.left_out == (1 if source.layout == "mvtec3d" else 0)
+    normal = [source.open(entry) for entry in source.entries if entry.label != 1]
+    assert len(made.entries) == 6
+    for number, entry in enumerate(made.entries):
+        before, after = normal[number // 2], made.open(entry)
+        assert after.mask is not None
+        assert after.mask.any()
+        assert not after.mask.all()
+        np.testing.assert_array_equal(after.rgb[~after.mask], before.rgb[~after.mask])
+        np.testing.assert_array_equal(after.depth[~after.mask], before.depth[~after.mask])
+        np.testing.assert_array_equal(after.valid, before.valid)
+        assert (after.rgb != before.rgb).any()
+        assert (after.depth != before.depth).any()
+
+
+def test_manifest_lists_every_file_of_every_sample(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    generate(parts, out, recipe=RECIPE, seed=0)
+    found = tree(out)
+    manifest = json.loads((out / "manifest.json").read_text())
+    for name in ("manifest.json", "das3d.json", "das3d.lock"):
+        del found[name]
+    assert manifest["sha256"] == found
+
+
+def test_what_was_deleted_is_made_again(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    generate(parts, out, recipe=RECIPE, per_image=2, seed=0)
+    whole = tree(out)
+    recipes = sorted(out.rglob("recipes/*.json"))
+    record = json.loads(recipes[1].read_text())
+    recipes[0].unlink()
+    (out / next(iter(record["files"]))).unlink()
+    recipes[3].write_bytes(b"{")
+    (out / ".stale.png.17.partial").write_bytes(b"half")
+
+    summary = generate(parts, out, recipe=RECIPE, per_image=2, seed=0)
+    assert (summary.written, summary.kept) == (3, 3)
+    assert tree(out) == whole
+
+
+def test_workers_and_limit_leave_no_trace(parts: Path, tmp_path: Path) -> None:
+    for workers in (0, 1, 2):
+        generate(parts, tmp_path / str(workers), recipe=RECIPE, per_image=2, seed=5, workers=workers)
+    limited = tmp_path / "limited"
+    assert generate(parts, limited, recipe=RECIPE, per_image=2, seed=5, limit=3).written == 3
+    some = tree(limited)
+    generate(parts, limited, recipe=RECIPE, per_image=2, seed=5)
+
+    whole = tree(tmp_path / "0")
+    assert tree(tmp_path / "1") == tree(tmp_path / "2") == tree(limited) == whole
+    assert len(some) < len(whole)
+    assert {name: whole[name] for name in some if name != "manifest.json"} == {
+        name: value for name, value in some.items() if name != "manifest.json"
+    }
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_at_any_moment_then_completed(tmp_path: Path, workers: int) -> None:
+    parts = write_mvtec(tmp_path / "parts", count=8)
+    script = tmp_path / "run.py"
+    script.write_text(RUN)
+
+    def command(out: Path) -> list[str]:
+        return [sys.executable, str(script), str(parts), str(out), str(workers)]
+
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    subprocess.run(command(undisturbed), check=True, env=environment())
+    whole = tree(undisturbed)
+
+    for wanted in (1, 17):
+        process = subprocess.Popen(command(killed), env=environment())
+        while len(list(killed.rglob("recipes/*.json"))) < wanted and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        left = tree(killed)
+        # Whole files only: whatever has its final name has its final bytes.
+        final = {name: value for name, value in left.items() if not name.endswith(".partial")}
+        assert {name: whole[name] for name in final} == final
+        assert "manifest.json" not in final
+    subprocess.run(command(killed), check=True, env=environment())
+    assert tree(killed) == whole
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 1}, {"per_image": 2}, {"size": 32}, {"recipe": Recipe(dropout=0.5)}], ids=str
+)
+def test_other_settings_are_refused(tmp_path: Path, other: dict[str, object]) -> None:
+    parts, out = write_folder(tmp_path / "parts", count=1), tmp_path / "out"
+    settings = {"recipe": RECIPE, "seed": 0, **other}
+    generate(parts, out, recipe=RECIPE, seed=0)
+    before = tree(out)
+    with pytest.raises(FileError, match=rf"another recipe wrote this folder \(other {next(iter(other))}\)"):
+        generate(parts, out, **settings)  # type: ignore[arg-type]
+    assert tree(out) == before
+
+
+def test_a_bad_source_is_reported_and_the_others_go_on(parts: Path, tmp_path: Path) -> None:
+    victim = sorted(path for path in parts.rglob("*") if path.is_file() and path.suffix == ".tiff")[-2]
+    good = victim.read_bytes()
+    victim.write_bytes(good[: len(good) // 2])
+    out = tmp_path / "out"
+    summary = generate(parts, out, recipe=RECIPE, per_image=2, seed=0)
+    assert summary.written == 4
+    ((path, reason),) = summary.failures
+    assert path == str(victim)
+    assert reason
+    assert len(open_dataset(out).entries) == 4
+
+    victim.write_bytes(good)
+    assert generate(parts, out, recipe=RECIPE, per_image=2, seed=0).written == 2
+    generate(parts, tmp_path / "undisturbed", recipe=RECIPE, per_image=2, seed=0)
+    assert tree(out) == tree(tmp_path / "undisturbed")
+
+
+def test_a_full_disk_is_an_error_and_leaves_whole_files(tmp_path: Path) -> None:
+    parts, out = write_mvtec(tmp_path / "parts", count=1), tmp_path / "out"
+    # The header fits under this limit on the size of a file, the points do not.
+    limited = (
+        "import resource, signal, sys; from das3d_aug.generation import generate;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (12000, 12000));"
+        "generate(sys.argv[1], sys.argv[2])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, str(parts), str(out)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "FileError" in done.stderr.splitlines()[-1]
+    assert "cannot be written" in done.stderr.splitlines()[-1]
+    assert not list(out.rglob("*.partial"))
+    assert not list(out.rglob("recipes/*.json"))
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts", count=2), tmp_path / "out"
+
+    def second_run(done: int, total: int) -> None:
+        with pytest.raises(FileError, match="another run is writing here"):
+            generate(parts, out, recipe=RECIPE)
+        calls.append(done)
+
+    calls: list[int] = []
+    generate(parts, out, recipe=RECIPE, progress=second_run)
+    assert calls == [1, 2, 2]
+
+
+def test_refused_places(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path / "parts", count=1)
+    before = tree(tmp_path)
+    for out in (parts, parts / "out", tmp_path):
+        with pytest.raises(FileError, match="must be separate folders"):
+            generate(parts, out)
+    assert tree(tmp_path) == before
+
+    put(tmp_path / "mine/letter.txt", b"dear")
+    with pytest.raises(FileError, match="is not empty and was not written by das3d-aug generate"):
+        generate(parts, tmp_path / "mine")
+    assert tree(tmp_path / "mine").keys() == {"letter.txt"}
+
+
+def test_nothing_is_written_through_a_link_that_leads_out(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts", count=1), tmp_path / "out"
+    generate(parts, out, recipe=RECIPE)
+    for path in out.glob("rgb/*"):
+        path.unlink()
+    (out / "rgb").rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (out / "rgb").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FileError, match="leads outside"):
+        generate(parts, out, recipe=RECIPE)
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_size_resizes_without_inventing_depth(parts: Path, tmp_path: Path) -> None:
+    generate(parts, tmp_path / "out", recipe=RECIPE, size="20x36", seed=0)
+    source, made = open_dataset(parts), open_dataset(tmp_path / "out")
+    before, after = source.open(source.entries[-1]), made.open(made.entries[-1])
+    assert after.rgb.shape == (20, 36, 3)
+    assert after.depth.shape == (20, 36)
+    assert after.mask is not None
+    untouched = after.valid & ~after.mask
+    assert np.isin(after.depth[untouched], before.depth[before.valid]).all()
+
+
+def test_textures_come_from_the_folder(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path / "parts", count=1)
+    put(tmp_path / "textures/green.png", encode_png(np.full((16, 16, 3), (0, 255, 0), np.uint8)))
+    out = tmp_path / "out"
+    generate(parts, out, recipe=RECIPE, seed=0, textures=tmp_path / "textures")
+    (recipe,) = out.glob("recipes/*.json")
+    assert json.loads(recipe.read_text())["plan"]["texture"]["name"] == "green.png"
+    assert replay(recipe).differences == ()
+    put(tmp_path / "textures/red.png", encode_png(np.full((16, 16, 3), (255, 0, 0), np.uint8)))
+    with pytest.raises(FileError, match="other textures"):
+        generate(parts, out, recipe=RECIPE, seed=0, textures=tmp_path / "textures")
+
+
+def test_replay_gives_the_same_bytes(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    generate(parts, out, recipe=RECIPE, per_image=2, seed=9, size=40)
+    recipe = sorted(out.rglob("recipes/*.json"))[3]
+    result = replay(recipe)
+    assert result.differences == ()
+    assert {path: hashlib.sha256(data).hexdigest() for path, data in result.files.items()}.items() <= tree(
+        out
+    ).items()
+
+    moved = parts.rename(tmp_path / "moved")
+    with pytest.raises(FileError):
+        replay(recipe)
+    assert replay(recipe, source=moved).differences == ()
+
+    image = out / next(path for path in result.files if "rgb/" in path)
+    pixels = read_rgb(image)
+    pixels[0, 0] ^= 1
+    image.write_bytes(encode_png(pixels))
+    name = image.relative_to(out).as_posix()
+    assert replay(recipe, source=moved).differences == (f"{name}: changed on disk",)
+    image.unlink()
+    assert replay(recipe, source=moved).differences == (f"{name}: missing",)
+
+
+def test_replay_names_what_does_not_fit(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts", count=1), tmp_path / "out"
+    generate(parts, out, recipe=RECIPE)
+    (recipe,) = out.glob("recipes/*.json")
+    put(tmp_path / "alone.json", recipe.read_bytes())
+    with pytest.raises(FileError, match="lies in no folder"):
+        replay(tmp_path / "alone.json")
+    put(out / "recipes/other.json", b'{"a": 1}')
+    with pytest.raises(FileError, match="is not a das3d sample recipe"):
+        replay(out / "recipes/other.json")
+    put(parts / "rgb/p0.png", encode_png(np.zeros((48, 48, 3), np.uint8)))
+    with pytest.raises(FileError, match=r"p0\.png: is not the file from which"):
+        replay(recipe)
+
+
+@pytest.mark.parametrize(
+    ("size", "parsed"),
+    [(None, None), (7, (7, 7)), ("256", (256, 256)), ("20x36", (20, 36)), ((3, 4), (3, 4))],
+)
+def test_parse_size(size: object, parsed: object) -> None:
+    assert parse_size(size) == parsed  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [0, -3, "big", "3x", "1x2x3", 9000, 2.5, (1,) * 3])
+def test_parse_size_refuses(size: object) -> None:
+    with pytest.raises(ParameterError, match="size must"):
+        parse_size(size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["per_image", "workers", "limit"])
+def test_counts_are_checked(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ParameterError, match=f"{name} must be"):
+        generate(tmp_path, tmp_path / "out", **{name: -1})
+
+
+def test_a_folder_without_normal_samples_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Das3dError):
+        generate(tmp_path / "empty", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,121 @@
+"""The camera, against the pinhole equations written out pixel by pixel."""
+
+import json
+
+import numpy as np
+import pytest
+
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.geometry import Intrinsics, depth_to_points, move_along_rays, points_to_depth
+
+CAMERA = Intrinsics(500.0, 400.0, 2.5, 1.0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64, ">f4"])
+def test_points_follow_the_pinhole_equations(dtype):
+    depth = np.arange(1, 13).reshape(3, 4).astype(dtype)
+    points = depth_to_points(depth, CAMERA)
+    assert points.dtype == np.float32
+    for v in range(3):
+        for u in range(4):
+            z = float(depth[v, u])
+            np.testing.assert_allclose(points[v, u], [(u - 2.5) * z / 500, (v - 1) * z / 400, z], rtol=1e-6)
+            x, y, z = points[v, u].astype(float)
+            np.testing.assert_allclose([500 * x / z + 2.5, 400 * y / z + 1], [u, v], atol=1e-5)
+
+
+def test_invalid_depth_becomes_no_measurement_and_back():
+    depth = np.array([[0, -1, np.nan, np.inf, -np.inf, 2]], np.float32)
+    points = depth_to_points(depth, CAMERA)
+    assert np.array_equal(points[0, :5], np.zeros((5, 3)))
+    assert np.array_equal(points_to_depth(points), [[0, 0, 0, 0, 0, 2]])
+
+
+def test_a_point_with_any_number_not_finite_has_no_depth():
+    xyz = np.array([[[1, 2, 3], [np.nan, 2, 3], [1, np.inf, 3], [1, 2, np.nan], [0, 0, 0]]], np.float64)
+    depth = points_to_depth(xyz)
+    assert depth.dtype == np.float32
+    assert np.array_equal(depth, [[3, 0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_points_move_along_their_rays(dtype):
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(0.5, 2, (7, 5, 3)).astype(dtype)
+    depth = xyz[:, :, 2].copy()
+    depth[2:5, 1:3] *= dtype(1.25)
+    before = xyz.copy()
+    xyz.flags.writeable = depth.flags.writeable = False
+    moved = move_along_rays(xyz, depth)
+    assert moved.dtype == dtype
+    assert not np.shares_memory(moved, xyz)
+    assert np.array_equal(moved[:, :, 2], depth)
+    np.testing.assert_allclose(moved[..., :2] / moved[..., 2:], xyz[..., :2] / xyz[..., 2:], rtol=1e-6)
+    same = depth == xyz[:, :, 2]
+    assert same.sum() == 29
+    assert moved[same].tobytes() == xyz[same].tobytes()
+    assert np.array_equal(xyz, before)
+
+
+def test_moving_leaves_invalid_points_alone_and_drops_lost_measurements():
+    xyz = np.array([[[0, 0, 0], [np.nan, 1, 1], [1, 1, -1], [1, 1, 1], [1, 1, 1]]], np.float32)
+    depth = np.array([[2, 2, 2, 0, np.nan]], np.float32)
+    moved = move_along_rays(xyz, depth)
+    assert moved[0, :3].tobytes() == xyz[0, :3].tobytes()
+    assert np.array_equal(moved[0, 3:], np.zeros((2, 3)))
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ParameterError, match="depth must be H x W"):
+        depth_to_points(np.zeros(3), CAMERA)
+    with pytest.raises(ParameterError, match="xyz must be H x W x 3"):
+        points_to_depth(np.zeros((3, 3)))
+    with pytest.raises(ParameterError, match="depth must have the shape"):
+        move_along_rays(np.zeros((2, 2, 3), np.float32), np.zeros((2, 3)))
+    with pytest.raises(ParameterError, match="xyz must be floats"):
+        move_along_rays(np.zeros((2, 2, 3), np.int32), np.zeros((2, 2)))
+
+
+def test_both_forms_of_camera_files(tmp_path):
+    plain, open3d = tmp_path / "plain.json", tmp_path / "open3d.json"
+    plain.write_text('{"fx": 525, "fy": 524.5, "cx": 319.5, "cy": 239.5}')
+    matrix = [525.0, 0, 0, 0, 524.5, 0, 319.5, 239.5, 1]
+    open3d.write_text(json.dumps({"width": 640, "height": 480, "intrinsic_matrix": matrix}))
+    assert Intrinsics.from_json(plain) == Intrinsics.from_json(open3d) == Intrinsics(525, 524.5, 319.5, 239.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "3",
+        "null",
+        "{}",
+        '{"fx": 1, "fy": 1, "cx": 1}',
+        '{"fx": "1", "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": 0, "fy": 1, "cx": 1, "cy": 1}',
+        '{"fx": NaN, "fy": 1, "cx": 1, "cy": 1}',
+        '{"intrinsic_matrix": [1, 2]}',
+        '{"intrinsic_matrix": 7}',
+        "[" * 100_000,
+        "\0",
+    ],
+)
+def test_a_camera_file_that_is_none_is_named(tmp_path, text):
+    path = tmp_path / "camera.json"
+    path.write_text(text)
+    with pytest.raises(FileError, match=r"camera\.json"):
+        Intrinsics.from_json(path)
+
+
+def test_a_missing_camera_file_is_named(tmp_path):
+    with pytest.raises(FileError, match=r"camera\.json"):
+        Intrinsics.from_json(tmp_path / "camera.json")
+
+
+def test_scaling_keeps_the_image_edges():
+    half = Intrinsics(100, 100, 49.5, 24.5).scaled(0.5, 0.25)
+    assert half == Intrinsics(25, 50, 12, 12)
+    with pytest.raises(ParameterError, match="sx"):
+        half.scaled(1, 0)
