@@ -14,6 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug._arguments import frozen
+from das3d_aug._jit import kernel
 from das3d_aug.errors import ParameterError
 from das3d_aug.randomness import Stream
 
@@ -138,23 +140,16 @@ def tone_table(texture: NDArray[np.uint8], plan: TexturePlan) -> NDArray[np.floa
     float32, shape (256, 3)
         The new value in [0, 1] of each 8-bit value of each channel: a multiple of 1/65535.
     """
-    table, counts = _IDENTITY, None
-    for name, *values in plan.operations:
-        if name == "gamma":
-            table = np.rint(_TOP * np.power(table / _TOP, np.array(values)[:, None]))
-        elif name == "brightness":
-            table = np.rint(np.clip(table * values[0] + _TOP * values[1], 0.0, _TOP))
-        elif name == "solarize":
-            table = np.where(table < 257.0 * values[0], table, _TOP - table)
-        elif name == "posterize":
-            steps = 2.0 ** values[0]
-            table = np.rint(np.floor(table * (steps / 65536.0)) * (_TOP / (steps - 1.0)))
-        elif name == "invert":
-            table = _TOP - table
-        elif name in ("autocontrast", "equalize"):
-            counts = _histogram(texture) if counts is None else counts
-            table = (_autocontrast if name == "autocontrast" else _equalize)(table, counts)
-    return np.ascontiguousarray(table.T / _TOP, np.float32)
+    pixels = texture.reshape(-1, 3)
+    step = max(1, len(pixels) // _HISTOGRAM_PIXELS)
+    while math.gcd(step, texture.shape[1]) > 1:
+        step += 1
+    codes = np.zeros(len(plan.operations), np.int64)
+    numbers = np.zeros((len(plan.operations), 3))
+    for k, (name, *values) in enumerate(plan.operations):
+        codes[k] = _CODES[name]
+        numbers[k, : len(values)] = values
+    return _compose(codes, numbers, frozen(pixels), step)  # type: ignore[no-any-return]
 
 
 def colour_matrix(plan: TexturePlan) -> NDArray[np.float32]:
@@ -177,10 +172,13 @@ def sharpness(plan: TexturePlan) -> np.float32:
     return np.float32(next((values[0] for name, *values in plan.operations if name == "sharpness"), 0.0))
 
 
-# Tables hold 16-bit levels as whole float64 numbers, shape (3, 256): equal tones compare equal, and a
-# last-bit difference between two machines' powers is rounded away.
+# Tables hold 16-bit levels as whole float64 numbers: equal tones compare equal, and a last-bit difference
+# between two machines' powers is rounded away.
 _TOP = 65535.0
-_IDENTITY = np.tile(np.arange(256) * 257.0, (3, 1))
+_CODES = {name: code for code, name in enumerate(_OPERATIONS)}
+_GAMMA, _BRIGHTNESS, _, _, _SOLARIZE, _POSTERIZE, _INVERT, _AUTOCONTRAST, _EQUALIZE = _CODES.values()
+# That many pixels, spread over all columns, place a tone's rank to about 1 %, and cost a tenth of a full count.
+_HISTOGRAM_PIXELS = 2048
 
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.595716, -0.274453, -0.321263], [0.211456, -0.522591, 0.311135]])
 _LUMA, _KEEP, _TURN = (
@@ -193,36 +191,83 @@ _LUMA, _KEEP, _TURN = (
 )
 
 
-def _histogram(texture: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Count the values of each channel, shape (3, 256), in some 2048 pixels spread over all columns.
+@kernel
+def _compose(codes, numbers, pixels, step):  # type: ignore[no-untyped-def]
+    """Run the tone operations on a table per channel; float32, shape (256, 3)."""
+    table = np.empty((3, 256))
+    counts = np.zeros((3, 256), np.int64)
+    counted = False
+    for c in range(3):
+        for k in range(256):
+            table[c, k] = k * 257.0
+    for n in range(codes.size):
+        code, values = codes[n], numbers[n]
+        if (code == _AUTOCONTRAST or code == _EQUALIZE) and not counted:
+            for k in range(0, pixels.shape[0], step):
+                for c in range(3):
+                    counts[c, pixels[k, c]] += 1
+            counted = True
+        for c in range(3):
+            if code == _AUTOCONTRAST:
+                _autocontrast(table[c], counts[c])
+            elif code == _EQUALIZE:
+                _equalize(table[c], counts[c])
+            else:
+                _point_operation(table[c], code, values[0] if code != _GAMMA else values[c], values[1])
+    out = np.empty((256, 3), np.float32)
+    for k in range(256):
+        for c in range(3):
+            out[k, c] = table[c, k] / _TOP
+    return out
 
-    That many place a tone's rank to about 1 %, and cost a tenth of a small image's full count.
-    """
-    pixels = texture.reshape(-1, 3)
-    step = max(1, len(pixels) // 2048)
-    while math.gcd(step, texture.shape[1]) > 1:
-        step += 1
-    return np.stack([np.bincount(pixels[::step, c], minlength=256) for c in range(3)])
+
+@kernel
+def _point_operation(tones, code, first, second):  # type: ignore[no-untyped-def]
+    for k in range(tones.size):
+        t = tones[k]
+        if code == _GAMMA:
+            tones[k] = np.rint(_TOP * (t / _TOP) ** first)
+        elif code == _BRIGHTNESS:
+            tones[k] = np.rint(min(max(t * first + _TOP * second, 0.0), _TOP))
+        elif code == _SOLARIZE and t >= 257.0 * first:
+            tones[k] = _TOP - t
+        elif code == _POSTERIZE:
+            steps = 2.0**first
+            tones[k] = np.rint(np.floor(t * (steps / 65536.0)) * (_TOP / (steps - 1.0)))
+        elif code == _INVERT:
+            tones[k] = _TOP - t
 
 
-def _autocontrast(table: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArray[np.float64]:
-    low = np.where(counts > 0, table, _TOP).min(axis=1, keepdims=True)
-    high = np.where(counts > 0, table, 0.0).max(axis=1, keepdims=True)
-    stretched = np.rint(np.clip((table - low) * (_TOP / np.maximum(high - low, 1.0)), 0.0, _TOP))
-    return np.where(high > low, stretched, table)
+@kernel
+def _autocontrast(tones, counts):  # type: ignore[no-untyped-def]
+    low, high = _TOP, 0.0
+    for k in range(tones.size):
+        if counts[k] > 0:
+            low, high = min(low, tones[k]), max(high, tones[k])
+    if high > low:
+        for k in range(tones.size):
+            tones[k] = np.rint(min(max((tones[k] - low) * (_TOP / (high - low)), 0.0), _TOP))
 
 
-def _equalize(table: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArray[np.float64]:
+@kernel
+def _equalize(tones, counts):  # type: ignore[no-untyped-def]
     """Send each tone to the share of pixels up to it, the darkest one's to 0."""
-    result = table.copy()
-    for tones, count, out in zip(table, counts, result, strict=True):
-        order = np.argsort(tones)
-        total = np.cumsum(count[order])
-        up_to = total[np.searchsorted(tones[order], tones, side="right") - 1]
-        darkest = up_to[count > 0].min()
-        if total[-1] > darkest:
-            out[:] = np.rint(np.maximum(up_to - darkest, 0) * (_TOP / (total[-1] - darkest)))
-    return result
+    order = np.argsort(tones)
+    before = tones.copy()
+    darkest, total = -1, 0
+    for k in range(order.size):
+        total += counts[order[k]]
+        if darkest < 0 and total > 0 and (k + 1 == order.size or before[order[k + 1]] > before[order[k]]):
+            darkest = total
+    if total <= darkest:
+        return
+    up_to, start = 0, 0
+    for k in range(order.size):
+        up_to += counts[order[k]]
+        if k + 1 == order.size or before[order[k + 1]] > before[order[k]]:
+            for same in range(start, k + 1):
+                tones[order[same]] = np.rint(max(up_to - darkest, 0) * (_TOP / (total - darkest)))
+            start = k + 1
 
 
 def _draw_operation(stream: Stream, name: str) -> Operation:

@@ -131,5 +131,7 @@ def paint(
 
 @kernel
 def _mirror(k, size):  # type: ignore[no-untyped-def]
+    if 0 <= k < size:
+        return k
     k = k % (2 * size)
     return k if k < size else 2 * size - 1 - k

@@ -3,7 +3,8 @@
 A file is judged before a decoder sees it: the magic bytes must agree with the extension, the declared size
 must be at most `MAX_PIXELS`, and the container must be complete (PNG checksums, TIFF segments, array sizes).
 So a decompression bomb costs nothing, OpenCV has nothing to complain about, and every failure is a
-`FileError` that names the path.  Pixels come as they are stored: no EXIF rotation, no colour profile, no rescaling.
+`FileError` that names the path.  Pixels come as they are stored: no EXIF rotation, no colour profile, no
+rescaling.
 """
 
 from __future__ import annotations

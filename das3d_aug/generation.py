@@ -295,7 +295,7 @@ def replay(
                 raise FileError(entry.files[role], f"is not the file from which {recipe_file.name} was made")
         recorded: Mapping[str, str] = record["files"]
         key = record["sample"]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ParameterError) as error:
         raise FileError(
             recipe_file, f"is not a das3d sample recipe: {type(error).__name__} {error}"
         ) from error

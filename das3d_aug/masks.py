@@ -25,9 +25,9 @@ DepthAxis: TypeAlias = Literal["away", "towards"]
 
 # The background estimate; ours, checked on real frames of tilted tables.
 _BORDER = 16  # the border is 1/16 of the shorter side wide
-_SAMPLES = 2048
+_SAMPLES = 512
 _ROUNDS = 8
-_TRIM = 2.0  # standard deviations kept in the next round
+_TRIM = 2.5  # standard deviations kept in the next round
 _MARGIN = 4.0  # standard deviations in front of the background
 _SMALLEST_MARGIN = 1e-5  # of the distance: rounding of a background that is exactly flat
 
@@ -89,8 +89,7 @@ def foreground_mask(
             raise ParameterError(f"threshold must be a number, got {threshold!r}")
         limit = float(threshold)
         plane = (0.0, 0.0, limit if sign < 0 else (1.0 / limit if limit > 0 else math.inf))
-    given = np.ones((1, 1), np.bool_)
-    return scan(z, given, False, sign, *plane)[0].view(np.bool_)  # type: ignore[no-any-return]
+    return scan(z, None, sign, plane)[0].view(np.bool_)
 
 
 def refine_mask(delta: NDArray[Any], magnitude: float, threshold: float) -> NDArray[np.bool_]:
@@ -199,69 +198,83 @@ def _plane(ys, xs, qs, kept):  # type: ignore[no-untyped-def]
     return by, bx, mq - by * my - bx * mx
 
 
-@kernel
-def scan(depth, given, use_given, sign, by, bx, c):  # type: ignore[no-untyped-def]
-    """One pass over the depth: foreground (uint8), its first and one-past-last column per row, its range, its size.
+def scan(
+    depth: NDArray[Any], given: NDArray[np.bool_] | None, sign: float, plane: tuple[float, float, float]
+) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float, int]:
+    """One pass over the depth: where the foreground is, and what the synthesis has to know of it.
 
-    Foreground is what lies in front of the plane, or valid depth within ``given``.
+    Foreground is valid depth within ``given``, or else in front of ``plane``.  Returned are it (uint8), its
+    first and one-past-last column in each row, its smallest and largest depth, and its number of pixels.
     """
+    # The bits of positive floats sort as the floats do; as integers, validity and range take one vector loop.
+    bits = depth if depth.dtype == np.uint16 else depth.view(f"i{depth.itemsize}")
+    largest = bits.dtype.type(65535) if depth.dtype == np.uint16 else np.finfo(depth.dtype).max.view(bits.dtype)
+    inside, first, last, low, high, count = _scan(
+        depth, bits, largest, _ANYWHERE if given is None else given, given is not None, sign, *plane
+    )
+    ends = np.array([low, high], bits.dtype).view(depth.dtype)
+    return inside, first, last, float(ends[0]), float(ends[1]), count
+
+
+_ANYWHERE = np.ones((1, 1), np.bool_)
+_ANYWHERE.flags.writeable = False
+
+
+@kernel
+def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):  # type: ignore[no-untyped-def]
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
-    low, high, count = np.inf, 0.0, 0
+    low, high, count = largest, largest - largest, 0
     for y in range(height):
-        row, source = out[y], depth[y]
+        row = out[y]
         if use_given:
-            inside = given[y]
-            for x in range(row.size):
-                z = float(source[x])
-                row[x] = inside[x] & (z > 0.0) & (z < np.inf)
-        elif sign > 0:
-            _in_front(row, source, by * y + c, bx)
+            _valid_within(row, bits[y], largest, given[y])
         else:
-            base = by * y + c
-            for x in range(row.size):
-                z = float(source[x])
-                row[x] = (z > 0.0) & (z < np.inf) & (z > base + bx * np.int32(x))
-        count += _extent(row, y, first, last)
-        if last[y] > 0:
-            run_low, run_high = _range(source[first[y] : last[y]], row[first[y] : last[y]])
-            low, high = min(low, run_low), max(high, run_high)
+            _in_front(row, depth[y], bits[y], largest, sign > 0, np.float32(by * y + c), np.float32(bx))
+        found, row_low, row_high = _row_range(row, bits[y], largest)
+        if found:
+            count += found
+            low, high = min(low, row_low), max(high, row_high)
+            _extent(row, y, first, last)
     return out, first, last, low, high, count
 
 
 @kernel
-def _in_front(row, source, base, slope):  # type: ignore[no-untyped-def]
+def _valid_within(row, bits, largest, given):  # type: ignore[no-untyped-def]
     for x in range(row.size):
-        z = float(source[x])
-        row[x] = (z > 0.0) & (z < np.inf) & (z * (base + slope * np.int32(x)) < 1.0)
+        row[x] = (bits[x] > 0) & (bits[x] <= largest) & given[x]
+
+
+@kernel
+def _in_front(row, depth, bits, largest, away, base, slope):  # type: ignore[no-untyped-def]
+    for x in range(row.size):
+        limit = base + slope * np.float32(np.int32(x))
+        z = np.float32(depth[x])
+        near = z * limit < np.float32(1.0) if away else z > limit
+        row[x] = (bits[x] > 0) & (bits[x] <= largest) & near
+
+
+@kernel
+def _row_range(row, bits, largest):  # type: ignore[no-untyped-def]
+    low, high, count = largest, largest - largest, np.int32(0)
+    for x in range(row.size):
+        count += np.int32(row[x])
+        low = min(low, bits[x] if row[x] else largest)
+        high = max(high, bits[x] if row[x] else high)
+    return count, low, high
 
 
 @kernel
 def _extent(row, y, first, last):  # type: ignore[no-untyped-def]
-    count = np.int32(0)
-    for x in range(row.size):
-        count += np.int32(row[x])
-    if count:
-        x = 0
-        while row[x] == 0:
-            x += 1
-        first[y] = x
-        x = row.size
-        while row[x - 1] == 0:
-            x -= 1
-        last[y] = x
-    return count
-
-
-@kernel
-def _range(source, inside):  # type: ignore[no-untyped-def]
-    low, high = np.inf, 0.0
-    for x in range(source.size):
-        z = float(source[x])
-        low = min(low, z if inside[x] else np.inf)
-        high = max(high, z if inside[x] else 0.0)
-    return low, high
+    x = 0
+    while row[x] == 0:
+        x += 1
+    first[y] = x
+    x = row.size
+    while row[x - 1] == 0:
+        x -= 1
+    last[y] = x
 
 
 def _non_negative(name: str, value: float) -> float:

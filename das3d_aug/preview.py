@@ -2,7 +2,7 @@
 
 Colours are stretched to robust percentiles of the foreground, because a defect of a millimetre is invisible
 on a scale that also holds the background.  The shaded surface is Lambert's cosine law on the normals of the
-depth map, ``n ~ (-dZ/dx, -dZ/dy, 1)``, with one scale for both pictures of a row so that they compare.
+depth map, (dZ/dx, dZ/dy, 1) with z towards the camera, and with one scale for both pictures of a row so that they compare.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.masks import foreground_mask
-from das3d_aug.synthesis import Recipe, synthesize
+from das3d_aug.recipe import Recipe
+from das3d_aug.synthesis import synthesize
 from das3d_aug.textures import as_source
 
 __all__ = ["contact_sheet"]
@@ -75,27 +76,29 @@ def contact_sheet(
     """
     if count < 1:
         raise ParameterError(f"count must be at least 1, got {count}")
-    target = parse_size(size)
+    target, recipe = parse_size(size), recipe or Recipe()
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
         raise FileError(source, f"has no normal sample (layout {dataset.layout})")
     texture = None if textures is None else as_source(textures)
     chosen = np.unique(np.linspace(0, len(entries) - 1, min(count, len(entries))).round().astype(int))
-    rows = [_heading()]
+    rows = [_line(_HEADINGS)]
     for index in chosen.tolist():
         sample = resize_sample(dataset.open(entries[index]), target)
         pair = synthesize(
             sample.rgb,
             sample.depth,
-            recipe=recipe or Recipe(),
+            recipe=recipe,
             seed=seed,
             index=index,
             texture=texture,
             foreground=sample.foreground,
         )
-        part = foreground_mask(sample.depth) if sample.foreground is None else sample.foreground
-        inside = part & sample.valid if (part & sample.valid).any() else sample.valid
+        inside = sample.foreground
+        if inside is None:
+            inside = foreground_mask(sample.depth, depth_axis=recipe.depth_axis)
+        inside = inside & sample.valid if (inside & sample.valid).any() else sample.valid
         peak = float(np.abs(pair.delta).max())
         before, after = _shade(sample.depth, pair.depth, sample.valid, inside)
         tiles = (
@@ -107,7 +110,8 @@ def contact_sheet(
             before,
             after,
         )
-        caption = f"{entries[index].key}   |delta| <= {peak:.4g} {sample.unit}"
+        change = f"|delta| <= {peak:.3g} {sample.unit}" if pair.mask.any() else "stays normal"
+        caption = f"{entries[index].key}   {change}"
         rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,))]
     return np.vstack(rows)
 
@@ -115,7 +119,8 @@ def contact_sheet(
 def _colour_depth(depth: _Depth, valid: _Mask, inside: _Mask) -> _Image:
     low, high = np.percentile(depth[inside], (2, 98))
     scaled = np.clip((np.where(valid, depth, low) - low) / max(high - low, 1e-12), 0, 1)
-    colours = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[:, :, ::-1].copy()
+    colours = np.empty((*depth.shape, 3), np.uint8)
+    colours[:, :, ::-1] = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     colours[~valid] = _GREY
     return colours
 
@@ -130,7 +135,7 @@ def _diverging(delta: _Depth, peak: float) -> _Image:
 
 def _shade(before: _Depth, after: _Depth, valid: _Mask, inside: _Mask) -> tuple[_Image, _Image]:
     slopes = [_slopes(depth, valid) for depth in (before, after)]
-    # The steeper half of the part's own relief becomes 45 degrees; the jump to the background does not count.
+    # All but the steepest tenth of the part becomes at most 45 degrees; its edge does not count.
     core = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     steepness = np.hypot(*slopes[1])[core if core.any() else inside]
     scale = 1.0 / max(float(np.percentile(steepness, 90)), 1e-12)
@@ -151,8 +156,6 @@ def _slopes(depth: _Depth, valid: _Mask) -> tuple[_Depth, _Depth]:
 
 
 def _lambert(dx: _Depth, dy: _Depth, valid: _Mask) -> _Image:
-    # Depth points away from the camera, so the normal that faces it is (dZ/dx, dZ/dy, -1) turned round:
-    # with the light's z towards the camera that is (dZ/dx, dZ/dy, 1).
     cosine = (dx * _LIGHT[0] + dy * _LIGHT[1] + _LIGHT[2]) / np.sqrt(dx * dx + dy * dy + 1.0)
     grey = np.rint(40.0 + 215.0 * np.clip(cosine, 0, 1)).astype(np.uint8)
     grey[~valid] = _GREY
@@ -160,19 +163,15 @@ def _lambert(dx: _Depth, dy: _Depth, valid: _Mask) -> _Image:
 
 
 def _tile(image: _Image) -> _Image:
-    """Fit a picture into a square tile with a margin."""
+    """Fit a picture into the width of a column, with a margin."""
     height, width = image.shape[:2]
     factor = _TILE / max(height, width)
-    shape = (max(round(width * factor), 1), max(round(height * factor), 1))
-    small = cv2.resize(image, shape, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST)
-    tile = np.full((_TILE + _GAP, _TILE + _GAP, 3), _PAPER, np.uint8)
-    top, left = (_TILE - shape[1]) // 2, (_TILE - shape[0]) // 2
-    tile[top : top + shape[1], left : left + shape[0]] = small
+    rows, columns = max(round(height * factor), 1), max(round(width * factor), 1)
+    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
+    tile = np.full((rows + _GAP, _TILE + _GAP, 3), _PAPER, np.uint8)
+    left = (_TILE - columns) // 2
+    tile[:rows, left : left + columns] = cv2.resize(image, (columns, rows), interpolation=method)
     return tile
-
-
-def _heading() -> _Image:
-    return _line(_HEADINGS)
 
 
 def _line(texts: tuple[str, ...]) -> _Image:

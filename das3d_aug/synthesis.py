@@ -39,9 +39,6 @@ __all__ = ["AnomalyPair", "render", "synthesize"]
 Texture = NDArray[Any] | str | Path | TextureSource
 
 _DEFAULT_RECIPE = Recipe()
-_NO_MASK = np.zeros((1, 1), np.bool_)
-_NO_MASK.flags.writeable = False
-
 _BINS = 1024  # of |noise|, to find the threshold that leaves the planned area
 _QUANTILE_SAMPLES = 2**14
 
@@ -140,14 +137,15 @@ def render(
         raise ParameterError(f"depth is {z.shape[0]} x {z.shape[1]}, the plan is for {plan.shape[0]} x {plan.shape[1]}")
     if not in_unit_range(image):
         raise ParameterError("rgb of float32 must lie in [0, 1] without NaN; divide it by its full scale")
-    given = _NO_MASK if foreground is None else as_mask(foreground, z.shape, "foreground")
+    given = None if foreground is None else as_mask(foreground, z.shape, "foreground")
     out = _copies(image, z, plan)
     if not plan.anomalous or (plan.drop_rgb and plan.drop_depth):
         return out
     delta, top, left, unit = _delta(z, given, plan)
     window = np.s_[top : top + delta.shape[0], left : left + delta.shape[1]]
     _apply(
-        delta, z[window], out.depth[window], out.delta[window], out.mask[window], out.depth_changed[window],
+        delta, z[window], out.depth[window], out.delta[window],
+        out.mask[window].view(np.uint8), out.depth_changed[window],
         np.float32(1 / ONE), np.float32(plan.dent * unit), np.float32(plan.bump * unit),
         np.float32(plan.mask_threshold * unit), np.float32(axis_sign(plan.depth_axis)), *_depth_limits(z),
         not plan.drop_depth,
@@ -173,15 +171,14 @@ def _copies(image: NDArray[Any], depth: NDArray[Any], plan: Plan) -> AnomalyPair
 
 
 def _delta(
-    depth: NDArray[Any], given: NDArray[np.bool_], plan: Plan
+    depth: NDArray[Any], given: NDArray[np.bool_] | None, plan: Plan
 ) -> tuple[NDArray[np.int32], int, int, float]:
     """Eqs 1 to 5: the window of Delta_Z that can differ from zero, its corner, and the unit of the magnitudes."""
     sign = axis_sign(plan.depth_axis)
-    estimated = given is _NO_MASK
-    plane = fit_background(depth, sign) if estimated else (0.0, 0.0, 0.0)
-    inside, first, last, low, high, count = scan(depth, given, not estimated, sign, *plane)
+    plane = fit_background(depth, sign) if given is None else (0.0, 0.0, 0.0)
+    inside, first, last, low, high, count = scan(depth, given, sign, plane)
     if count == 0:
-        raise ForegroundError(_no_foreground(depth, estimated))
+        raise ForegroundError(_no_foreground(depth, given is None))
     unit = 1.0
     if plan.magnitude_unit == "range":
         unit = high - low
@@ -286,18 +283,28 @@ def _apply(
 ):  # type: ignore[no-untyped-def]
     """Eqs 6 and 7 on the window, into the outputs."""
     for y in range(total.shape[0]):
+        if not _refine(mask[y], total[y], one, dent, bump, threshold) or not enabled:
+            continue
         for x in range(total.shape[1]):
-            share = np.float32(total[y, x]) * one
-            change = share * (dent if share > 0 else bump)
-            if abs(change) < threshold:
-                continue
-            mask[y, x] = True
             z = source[y, x]
-            if not enabled or not (z > 0 and z < np.inf):
+            if not mask[y, x] or not (z > 0 and z < np.inf):
                 continue
             changed[y, x] = True
-            moved = float(z) + sign * change
+            share = np.float32(total[y, x]) * one
+            moved = float(z) + sign * (share * (dent if share > 0 else bump))
             if whole:
                 moved = np.rint(moved)
             depth[y, x] = min(max(moved, lowest), highest)
             delta[y, x] = float(depth[y, x]) - float(z)
+
+
+@kernel
+def _refine(mask, total, one, dent, bump, threshold):  # type: ignore[no-untyped-def]
+    """Eq. 7 on one row; returns whether any pixel is marked."""
+    some = np.uint8(0)
+    for x in range(mask.size):
+        share = np.float32(total[x]) * one
+        marked = np.uint8(abs(share * (dent if share > 0 else bump)) >= threshold)
+        mask[x] = marked
+        some |= marked
+    return some != 0

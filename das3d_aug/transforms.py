@@ -4,8 +4,8 @@ A transform draws one 64-bit seed from albumentations' own generator and stores 
 parameters, so ``Compose(seed=…)`` decides the defects and `ReplayCompose` repeats them to the byte;
 ``transform.recipe.draw(depth.shape, seed=seed)`` is the `Plan` behind a recorded seed.  The depth is a target
 of its own: in ``additional_targets={"depth": "mask"}`` it is flipped, cropped and resized with the image, but
-never clipped or blurred like one.  Flips, crops and sizes may come before or after; `Normalize` and
-`ToTensorV2` come after.
+never clipped or blurred like one.  Flips and sizes may come before or after, `Normalize` and `ToTensorV2`
+come after.  So do crops, unless a foreground is given: a crop may leave no background to tell the part from.
 
 This is the only file that knows albumentations, 2.0.8 or its successor albumentationsx.
 """
@@ -31,14 +31,14 @@ from das3d_aug.textures import as_source
 # that das3d changes at import, and a value that the user has set stays.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-import albumentations as A
+import albumentations as A  # type: ignore[import-untyped]
 
 __all__ = ["DAS3DAnomaly", "DepthAnomaly", "TextureAnomaly", "worker_init_fn"]
 
 _HOLDERS = frozenset({"transform", "transforms", "dataset", "datasets"})
 
 
-class DAS3DAnomaly(A.BasicTransform):
+class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
     """Put a synthetic defect on an RGB-D sample: image, depth and mask in one step (DAS3D, section 3.2).
 
     Parameters
@@ -52,8 +52,8 @@ class DAS3DAnomaly(A.BasicTransform):
         H x W x 1) in the unit of the recipe, 0 or NaN where invalid; mask of any dtype, H x W (or H x W x 1).
         Shapes and dtypes stay as they are.
     foreground : str, optional
-        Name of a target, H x W, that is non-zero where defects may lie.  It is estimated from the depth
-        without it, or where a sample has none.
+        Name of a target, H x W, that is non-zero where defects may start; estimated from the depth
+        without it, and where a sample has none.
     on_empty : {"raise", "skip"}
         What to do with a sample that has no pixel for a defect: raise `ForegroundError`, or leave it alone.
     p : float
@@ -130,19 +130,16 @@ class DAS3DAnomaly(A.BasicTransform):
         names = (self.image, self.depth, self.mask, self.foreground)
         return {name: self.apply for name in names if name is not None}
 
-    def get_params(self) -> dict[str, Any]:
-        """Draw the seed of a defect (albumentations)."""
-        return {"seed": self.py_random.getrandbits(64)}
+    def update_transform_params(
+        self, params: dict[str, Any], data: dict[str, Any], invocation: Any = None, targets: Any = None
+    ) -> dict[str, Any]:
+        """Draw the seed of a defect, the one parameter."""
+        source = self if invocation is None else invocation  # albumentationsx hands the generator in
+        return {"seed": source.py_random.getrandbits(64)}
 
-    def sample_parameters(self, params: Any, data: Any, targets: Any, sampling: Any) -> Any:
-        """Draw the seed of a defect (albumentationsx)."""
-        from albumentations.core.transform_params import SampledParams
-
-        return SampledParams(params={"seed": sampling.py_random.getrandbits(64)})
-
-    def update_transform_params(self, params: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
-        """Leave the seed alone: the base would add the shape of a target called "image"."""
-        return params
+    def sample_parameters(self, *args: Any, **options: Any) -> Any:
+        """Do nothing but exist, by which albumentationsx knows that the transform is random."""
+        return super().sample_parameters(*args, **options)
 
     def apply_with_params(self, params: Any, *_: Any, **targets: Any) -> dict[str, Any]:
         """Return the targets with the defect of ``params["seed"]`` on them; nothing given is changed."""
@@ -255,11 +252,10 @@ def _plane(array: Any, name: str | None) -> NDArray[Any]:
     """View H x W x 1 as H x W: albumentationsx hands every mask on with a channel."""
     if not isinstance(array, np.ndarray):
         raise ParameterError(f"target {name!r} must be a NumPy array, got {type(array).__name__}")
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[:, :, 0]
-    if array.ndim != 2:
+    plane: NDArray[Any] = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    if plane.ndim != 2:
         raise ParameterError(f"target {name!r} must be H x W, got the shape {array.shape}")
-    return array
+    return plane
 
 
 def _marked(mask: NDArray[Any], defect: NDArray[np.bool_]) -> NDArray[Any]:

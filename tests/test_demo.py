@@ -142,7 +142,9 @@ def test_the_plane_shows_in_raw_depth_with_the_noise_of_the_sensor(family: str) 
         height = (basis @ plane - part.depth) * 1000.0
         tilts.append(np.hypot(*plane[:2]))
         assert 0.9 * DEPTH_NOISE < height[border].std() < 1.1 * DEPTH_NOISE
-        assert np.median(height[part.valid & part.foreground]) > 4.0
+        assert (height[part.valid & part.foreground] > 5.0).mean() > 0.95, (
+            "removing 5 mm would remove the part"
+        )
         assert 0.8 < part.valid.mean() < 1.0
     assert np.std(tilts) > 0.0
 
@@ -206,13 +208,13 @@ def test_a_defect_goes_the_way_its_name_says(family: str, defect: str, sign: int
 @pytest.mark.parametrize("defect", ["chip", "hole"])
 def test_the_mask_stays_where_material_is_gone(defect: str) -> None:
     gone = 0
-    for index in range(4):
+    for index in range(8):
         bad = make_part("biscuit", seed=14, index=index, size=128, defect=defect)
         good = make_part("biscuit", seed=14, index=index, size=128)
         lost = good.foreground & ~bad.foreground
         assert bad.mask[lost].all()
         gone += int(lost.sum())
-    assert gone > 40
+    assert gone > 20
 
 
 def test_a_hole_in_thin_material_goes_through_and_one_in_thick_material_does_not() -> None:

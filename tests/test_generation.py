@@ -23,8 +23,8 @@ from das3d_aug.files import encode_png, encode_tiff, read_rgb
 from das3d_aug.generation import generate, replay
 from das3d_aug.recipe import Recipe
 
-# Every sample gets a defect in both modalities, so that a file that is wrongly empty shows.
-RECIPE = Recipe(dropout=0.0)
+# Every sample gets a defect in both modalities, large enough for these small images.
+RECIPE = Recipe(dropout=0.0, area=(0.1, 0.3))
 RUN = """
 import sys
 from das3d_aug.generation import generate

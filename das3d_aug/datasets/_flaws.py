@@ -87,7 +87,7 @@ def _cut(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 def _hole(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(2.0, 4.2), ragged=0.05, aspect=1.15)
     wall = np.clip((1.0 - q) / 0.15, 0.0, 1.0)
-    height = surface.height - stream.uniform(9.0, 16.0) * wall
+    height = surface.height - stream.uniform(12.0, 18.0) * wall
     return _changed(surface, height, _bared(surface, 0.5 * wall)), q < 1.0
 
 

@@ -3,6 +3,8 @@
 A part lies on a supporting plane at height 0.  All lengths are millimetres on a square view of `FIELD`
 millimetres, so a part is the same object at every resolution; only its fine grain is drawn per pixel.
 Variation inside a family is wide on purpose: a detector must learn what a part is, not where its edges are.
+Parts are about 8 mm thick or more, so that the customary removal of all points within 5 mm of the plane
+spares them.
 
 * ``biscuit``: any rotation; round or scalloped, docking holes in rings, browning, sugar, natural small chips;
 * ``flange``: round to square, bore and hub, 3 to 8 bolt holes, turning marks, cast marks, scratches, patina;
@@ -122,7 +124,7 @@ def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) ->
         along = 31.0 * (np.mod(angle - where + math.pi, 2.0 * math.pi) - math.pi)
         inside = np.minimum(inside, np.hypot(rim + 0.5, 0.7 * along) - bite + 0.4 * grain)
 
-    top = stream.uniform(5.0, 8.0) + stream.uniform(-1.0, 1.6) * (1.0 - (r / 32.0) ** 2)
+    top = stream.uniform(9.0, 12.0) + stream.uniform(-1.0, 1.6) * (1.0 - (r / 32.0) ** 2)
     top = top + stream.uniform(0.15, 0.5) * coarse + stream.uniform(0.08, 0.2) * grain
     height = top * _quarter_round(inside / stream.uniform(1.2, 3.0))
     if stream.chance(0.5):  # an embossed ring
@@ -158,7 +160,7 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     to_bolt = _to_ring(r, angle + phase, circle, count)
 
     inside = np.minimum(np.minimum(outer - extent, r - bore), to_bolt - bolt)
-    plate, rise = stream.uniform(5.0, 8.0), stream.uniform(1.5, 8.0)
+    plate, rise = stream.uniform(8.5, 11.5), stream.uniform(1.5, 8.0)
     height = plate + rise * _step((hub - r) / stream.uniform(0.8, 3.0))
     seat = stream.choice((-0.9, 0.0, 0.8, 1.6))  # counterbored, plain or raised bolt seats
     height = height + seat * _step((bolt + stream.uniform(1.4, 2.2) - to_bolt) / 0.4)
@@ -191,7 +193,7 @@ def _potato(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     stretched = np.hypot(x / long, y / short)
     around = np.arctan2(y / short, x / long)
     reach = stretched / (1.0 + 0.045 * wobble(around, stream, terms=5))
-    crown, waist = stream.uniform(9.0, 18.0), stream.uniform(6.0, 12.0)
+    crown, waist = stream.uniform(9.0, 18.0), stream.uniform(8.0, 13.0)
     height = waist + crown * np.sqrt(np.clip(1.0 - reach**2, 0.0, 1.0)) + stream.uniform(0.4, 1.3) * lumps
     height = height + stream.uniform(0.02, 0.08) * skin
 

@@ -1,0 +1,188 @@
+"""The synthesis (eqs 1–8) written straight in NumPy and SciPy: the twin for tests, the yardstick for speed.
+
+Every step is the obvious array expression in float64; nothing is fused, skipped or approximated.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import signal, special
+
+from das3d_aug import AnomalyPair, Plan
+from das3d_aug.textures import as_source, colour_matrix, sharpness, tone_table
+
+_MASK = np.uint64(0xFFFFFFFFFFFFFFFF)
+
+
+def mix(z: np.ndarray) -> np.ndarray:
+    """SplitMix64 of an array of uint64."""
+    z = z + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def perlin(shape: tuple[int, int], resolution: tuple[int, int], rotation: float, seed: int) -> np.ndarray:
+    """Perlin noise on the rotated lattice, float64."""
+    (height, width), (rows, columns) = shape, resolution
+    y, x = np.mgrid[:height, :width].astype(float)
+    y, x = y - (height - 1) / 2, x - (width - 1) / 2
+    angle = math.radians(rotation)
+    u = rows / 2 + (math.cos(angle) * y - math.sin(angle) * x) * rows / height
+    v = columns / 2 + (math.sin(angle) * y + math.cos(angle) * x) * columns / width
+    i, j = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
+    a, b = u - i, v - j
+
+    def corner(di: int, dj: int) -> np.ndarray:
+        with np.errstate(over="ignore"):
+            row_key = mix(np.uint64(seed) + (i + di).astype(np.uint64))
+            k = mix(row_key + (j + dj).astype(np.uint64)) >> np.uint64(56)
+        direction = 2 * np.pi * k.astype(float) / 256
+        return np.sin(direction) * (a - di) + np.cos(direction) * (b - dj)
+
+    def fade(t: np.ndarray) -> np.ndarray:
+        return t**3 * (t * (6 * t - 15) + 10)
+
+    upper = corner(0, 0) + fade(b) * (corner(0, 1) - corner(0, 0))
+    lower = corner(1, 0) + fade(b) * (corner(1, 1) - corner(1, 0))
+    return math.sqrt(2) * (upper + fade(a) * (lower - upper))
+
+
+def skew_kernel(alpha: tuple[float, float], covariance: np.ndarray, size: int) -> np.ndarray:
+    """Eqs 3 and 4, normalised."""
+    offsets = np.stack(np.mgrid[:size, :size], axis=-1) - size // 2
+    quadratic = np.einsum("...i,ij,...j", offsets, np.linalg.inv(covariance), offsets)
+    density = np.exp(-0.5 * quadratic) * special.ndtr(offsets @ np.asarray(alpha))
+    return density / density.sum()
+
+
+def foreground(depth: np.ndarray) -> np.ndarray:
+    """Valid depth that lies in front of the trimmed plane through the border (affine in 1/z)."""
+    height, width = depth.shape
+    valid = np.isfinite(depth) & (depth > 0)
+    border = max(1, min(height, width) // 16)
+    step = max(1, int(math.sqrt(2 * border * (height + width) / 512)))
+    frame = np.ones(depth.shape, bool)
+    frame[border : height - border, border : width - border] = False
+    on_grid = np.zeros(depth.shape, bool)
+    on_grid[::step, ::step] = True
+    ys, xs = np.nonzero(frame & on_grid & valid)
+    if ys.size == 0:
+        return valid
+    q = 1 / depth[ys, xs].astype(float)
+    design = np.stack([ys, xs, np.ones(ys.size)], axis=1)
+    kept = np.ones(ys.size, bool)
+    for _ in range(8):
+        solution = np.array([0.0, 0.0, q[kept].mean()])
+        centred = design[kept, :2] - design[kept, :2].mean(axis=0)
+        (yy, yx), (_, xx) = centred.T @ centred
+        if kept.sum() >= 16 and yy * xx - yx * yx > 1e-6 * yy * xx:
+            solution = np.linalg.lstsq(design[kept], q[kept], rcond=None)[0]
+        residual = q - design @ solution
+        deviation = math.sqrt(np.mean(residual[kept] ** 2))
+        count = kept.sum()
+        kept = np.abs(residual) <= 2.5 * deviation + 1e-7 * abs(solution[2])
+        if kept.sum() < 16 or kept.sum() == count:
+            break
+    y, x = np.mgrid[:height, :width]
+    plane = solution[0] * y + solution[1] * x + solution[2]
+    middle = solution @ [(height - 1) / 2, (width - 1) / 2, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return valid & (1 / depth.astype(float) > plane + max(4 * deviation, 1e-5 * abs(middle)))
+
+
+def area_threshold(noise: np.ndarray, inside: np.ndarray, area: float) -> float:
+    """The threshold on |noise| that leaves about that share of the foreground, on a 1024-bin histogram."""
+    step = max(1, math.isqrt(noise.size // 2**14))
+    rows = []
+    for y in range(0, noise.shape[0], step):
+        columns = np.nonzero(inside[y])[0]
+        if columns.size:
+            x = np.arange(columns[0], columns[-1] + 1, step)
+            rows.append(np.abs(noise[y, x][inside[y, x]]).astype(np.float32))
+    values = np.concatenate(rows) if rows else np.zeros(0, np.float32)
+    counts = np.bincount(np.minimum((values * 1024).astype(int), 1023), minlength=1024)
+    above = np.cumsum(counts[::-1])[::-1]
+    over = np.nonzero(above > area * values.size)[0]
+    if over.size == 0:
+        return 0.0
+    k = over[-1]
+    return (k if above[k] == counts[k] else k + 1) / 1024
+
+
+def render(
+    rgb: np.ndarray, depth: np.ndarray, plan: Plan, *, texture: object = None, given: np.ndarray | None = None
+) -> AnomalyPair:
+    """Eqs 1–8 and 12 for a distance depth, step by step."""
+    valid = np.isfinite(depth) & (depth > 0)
+    inside = foreground(depth) if given is None else given & valid
+    new_rgb, new_depth = rgb.copy(), depth.copy()
+    delta, refined = np.zeros(depth.shape, np.float32), np.zeros(depth.shape, bool)
+    name = plan.texture.name
+    if plan.anomalous and not (plan.drop_rgb and plan.drop_depth):
+        unit = float(np.ptp(depth[inside].astype(float))) if plan.magnitude_unit == "range" else 1.0
+        noise = perlin(plan.shape, plan.resolution, plan.rotation, plan.noise_seed)
+        t_p = plan.threshold if plan.area is None else area_threshold(noise, inside, plan.area)
+        ternary = inside * ((noise > t_p).astype(float) - (noise < -t_p))
+        if plan.skew:
+            row, both, column = plan.covariance
+            size = 2 * max(1, math.ceil(3 * math.sqrt(max(row, column)))) + 1
+            kernel = skew_kernel(plan.alpha, np.array([[row, both], [both, column]]), size)
+            ternary = signal.fftconvolve(np.pad(ternary, size // 2), kernel, mode="valid")
+        change = ternary * np.where(ternary > 0, plan.dent, plan.bump) * unit
+        refined = np.abs(change) >= plan.mask_threshold * unit
+        if not plan.drop_depth:
+            moved = depth.astype(float) + change
+            if depth.dtype == np.uint16:
+                moved = np.clip(np.rint(moved), 1, 65535)
+            else:
+                moved = np.maximum(moved, np.finfo(depth.dtype).tiny)
+            new_depth = np.where(refined & valid, moved, depth).astype(depth.dtype)
+            with np.errstate(invalid="ignore"):
+                delta = np.where(refined & valid, new_depth.astype(float) - depth, 0).astype(np.float32)
+        if not plan.drop_rgb:
+            name, new_rgb = _paint(rgb, refined, plan, texture)
+    rgb_changed = refined & (not plan.drop_rgb)
+    depth_changed = refined & valid & (not plan.drop_depth)
+    return AnomalyPair(
+        rgb=new_rgb,
+        depth=new_depth,
+        mask=rgb_changed | depth_changed,
+        delta=delta,
+        rgb_changed=rgb_changed,
+        depth_changed=depth_changed,
+        plan=plan,
+    )
+
+
+def _paint(rgb: np.ndarray, mask: np.ndarray, plan: Plan, texture: object) -> tuple[str, np.ndarray]:
+    """Eq. 8 with the varied texture; returns the texture's name and the image."""
+    name, image = as_source(texture).pick(plan.texture.pick)
+    choice = plan.texture
+    angle = math.radians(choice.rotation)
+    along, across = choice.scale * math.cos(angle), choice.scale * math.sin(angle)
+    y, x = np.nonzero(mask)
+    v = np.floor(choice.row * image.shape[0] + along * y - across * x).astype(int)
+    u = np.floor(choice.column * image.shape[1] + across * y + along * x).astype(int)
+
+    def mirrored(k: np.ndarray, size: int) -> np.ndarray:
+        k = k % (2 * size)
+        return np.where(k < size, k, 2 * size - 1 - k)
+
+    table = tone_table(image, choice).astype(float)
+
+    def sample(dv: int, du: int) -> np.ndarray:
+        raw = image[mirrored(v + dv, image.shape[0]), mirrored(u + du, image.shape[1])]
+        return np.stack([table[raw[:, c], c] for c in range(3)], axis=1)
+
+    here = sample(0, 0)
+    around = (sample(-1, 0) + sample(1, 0) + sample(0, -1) + sample(0, 1)) / 4
+    here = here + float(sharpness(choice)) * (here - around)
+    foreign = np.clip(here @ colour_matrix(choice).astype(float).T, 0, 1)
+    full = 255 if rgb.dtype == np.uint8 else 1
+    mixed = (1 - plan.beta) * foreign * full + plan.beta * rgb[y, x]
+    out = rgb.copy()
+    out[y, x] = np.floor(mixed + 0.5) if full == 255 else mixed
+    return name, out

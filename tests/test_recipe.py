@@ -1,0 +1,126 @@
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from das3d_aug import FileError, ParameterError, Plan, Recipe
+from das3d_aug.randomness import Stream
+
+
+def test_a_draw_depends_on_its_keys_alone():
+    recipe = Recipe()
+    plans = {(s, e, i): recipe.draw((64, 80), seed=s, epoch=e, index=i) for s in (0, 1) for e in (0, 1) for i in (0, 1)}
+    assert len({plan.to_json() for plan in plans.values()}) == 8
+    assert recipe.draw((64, 80), seed=1, epoch=0, index=1) == plans[1, 0, 1]
+
+
+def test_every_number_lies_in_its_range():
+    recipe = Recipe(bump_magnitude=(1.0, 2.0), probability=0.7, dropout=0.25, threshold=(0.4, 0.8))
+    plans = [recipe.draw((64, 80), seed=3, index=k) for k in range(2000)]
+    assert {p.resolution[0] for p in plans} == {p.resolution[1] for p in plans} == {1, 2, 4, 8, 16, 32}
+    for name, (low, high) in {
+        "rotation": recipe.rotation, "threshold": recipe.threshold, "area": recipe.area,
+        "dent": recipe.magnitude, "bump": (1.0, 2.0), "beta": recipe.beta,
+    }.items():  # fmt: skip
+        values = np.array([getattr(p, name) for p in plans])
+        assert low <= values.min() < low + 0.01 * (high - low)
+        assert high - 0.02 * (high - low) < values.max() <= high
+    for p in plans:
+        a, b, c = p.covariance
+        small, large = np.sqrt(np.linalg.eigvalsh([[a, b], [b, c]]))
+        assert 1 - 1e-9 <= large <= 4 + 1e-9
+        assert 0.5 - 1e-9 <= small / large <= 1 + 1e-9
+    assert np.mean([p.anomalous for p in plans]) == pytest.approx(0.7, abs=0.04)
+    assert np.mean([p.drop_rgb for p in plans]) == pytest.approx(0.25, abs=0.04)
+    assert np.mean([p.drop_rgb and p.drop_depth for p in plans]) == pytest.approx(0.0625, abs=0.025)
+    assert np.median([p.area for p in plans]) == pytest.approx(math.sqrt(0.001 * 0.08), rel=0.15)
+
+
+@pytest.mark.parametrize(("modality", "dropped"), [("rgb", (False, True)), ("depth", (True, False))])
+def test_single_modality(modality, dropped):
+    plans = [Recipe(modality=modality, dropout=0.5).draw((4, 4), seed=0, index=k) for k in range(20)]
+    assert {(p.drop_rgb, p.drop_depth) for p in plans} == {dropped}
+
+
+def test_reference_size_scales_the_kernel():
+    recipe = Recipe(reference_size=256)
+    at_256, at_512 = (recipe.draw((n, n // 2), seed=5) for n in (256, 512))
+    np.testing.assert_allclose(np.array(at_512.covariance), 4 * np.array(at_256.covariance))
+    np.testing.assert_allclose(np.array(at_512.alpha), np.array(at_256.alpha) / 2)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe(area=None, skew=False, sigma=[2, 2], dropout=0)])
+def test_recipe_and_plan_survive_json(recipe):
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    plan = recipe.draw((31, 77), seed=2**64 - 1, index=5)
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_recipe_from_toml(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text('sigma = [2.0, 2.0]\narea = "none"\nmagnitude_unit = "depth"\n')
+    assert Recipe.from_toml(path) == Recipe(sigma=(2, 2), area=None, magnitude_unit="depth")
+    for text, said in (("sgima = 3", "no field sgima"), ("sigma = ", "cannot be read as TOML"), ("beta = [0, 2]", "beta")):
+        path.write_text(text)
+        with pytest.raises(FileError, match=said) as caught:
+            Recipe.from_toml(path)
+        assert "recipe.toml" in str(caught.value)
+    with pytest.raises(FileError, match="cannot be read"):
+        Recipe.from_toml(tmp_path / "missing.toml")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sigma": 3}, {"sigma": (4, 1)}, {"sigma": (0, 1)}, {"sigma": (1, math.nan)}, {"sigma": ("1", 2)},
+        {"resolution": (3, 8)}, {"resolution": (0, 8)}, {"area": (0, 0.1)}, {"beta": (0, 1.1)},
+        {"probability": 1.2}, {"dropout": -0.1}, {"mask_threshold": 0}, {"modality": "both"},
+        {"magnitude_unit": "mm"}, {"depth_axis": "up"}, {"texture_operations": 10}, {"texture_operations": 1.5},
+        {"reference_size": 0}, {"skew": 1}, {"threshold": None}, {"magnitude": (-1, 1)},
+    ],
+)  # fmt: skip
+def test_recipe_refuses_by_name(change):
+    with pytest.raises(ParameterError, match=next(iter(change))):
+        Recipe(**change)
+
+
+def test_plan_refuses_by_name():
+    good = Recipe().draw((8, 8), seed=0).to_dict()
+    for name, value in {
+        "version": 2, "shape": [0, 8], "resolution": [1], "covariance": [1, 2, 1], "beta": 3, "dent": -1,
+        "anomalous": 1, "noise_seed": -1, "alpha": ["a", 0], "depth_axis": "x", "mask_threshold": 0,
+    }.items():  # fmt: skip
+        with pytest.raises(ParameterError, match=name):
+            Plan.from_dict(good | {name: value})
+    with pytest.raises(ParameterError, match="unknown"):
+        Plan.from_dict(good | {"extra": 1})
+    with pytest.raises(ParameterError, match="not JSON"):
+        Plan.from_json("{")
+
+
+@pytest.mark.parametrize("keys", [{"seed": -1}, {"seed": 1.5}, {"seed": 0, "index": 2**64}, {"seed": None}])
+def test_bad_keys(keys):
+    with pytest.raises(ParameterError, match="seed|index"):
+        Recipe().draw((4, 4), **keys)
+
+
+def test_streams_are_uniform_and_unrelated():
+    draws = np.array([Stream(7, index=k).uniform() for k in range(4000)])
+    assert np.abs(np.sort(draws) - (np.arange(4000) + 0.5) / 4000).max() < 0.03
+    assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.05
+    stream = Stream(1)
+    normal = np.array([stream.normal() for _ in range(4000)])
+    assert abs(normal.mean()) < 0.06
+    assert normal.std() == pytest.approx(1, abs=0.05)
+    counts = np.bincount([stream.integer(2, 5) for _ in range(4000)])
+    assert counts[:2].sum() == 0
+    assert counts[2:].min() > 900
+    child = stream.spawn(3)
+    assert child.bits() == stream.spawn(3).bits() != stream.spawn(4).bits()
+
+
+def test_recipe_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe().sigma = (1, 2)
