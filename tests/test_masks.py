@@ -12,7 +12,7 @@ def bowl(height=96, width=120, tilt=0.0, noise=0.0, seed=0):
     y, x = np.mgrid[:height, :width]
     table = 0.6 / (1 + tilt * (y - height / 2) / height + 0.5 * tilt * (x - width / 2) / width)
     radius = np.hypot(y - height / 2, x - width / 2) / (min(height, width) / 3)
-    part = radius < 0.97
+    part = radius < 1
     depth = table - 0.04 * np.sqrt(np.clip(1 - radius**2, 0, 1))
     depth += noise * np.random.default_rng(seed).normal(size=depth.shape)
     return depth.astype(np.float32), part

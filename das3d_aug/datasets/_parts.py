@@ -7,7 +7,7 @@ Parts are about 8 mm thick or more, so that the customary removal of all points 
 spares them.
 
 * ``biscuit``: any rotation; round or scalloped, docking holes in rings, browning, sugar, natural small chips;
-* ``flange``: round to square, bore and hub, 3 to 8 bolt holes, turning marks, cast marks, scratches, patina;
+* ``flange``: round to square, bore and hub, 4, 6 or 8 bolt holes, turning marks, cast marks, scratches, patina;
 * ``potato``: any pose; lumps, eyes, skin pores, russet and soil.
 
 Textures are Gaussian random fields with a power-law spectrum, drawn by FFT.
@@ -156,7 +156,7 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     outer = stream.uniform(32.0, 36.0) if power == 2.0 else stream.uniform(28.0, 31.0)
     bore, hub = stream.uniform(5.5, 11.0), stream.uniform(14.0, 18.5)
     circle, bolt = stream.uniform(23.5, 26.0), stream.uniform(1.9, 3.4)
-    count, phase = stream.integer(3, 8), stream.uniform(0.0, 2.0 * math.pi)
+    count, phase = stream.choice((4, 4, 6, 8)), stream.uniform(0.0, 2.0 * math.pi)
     to_bolt = _to_ring(r, angle + phase, circle, count)
 
     inside = np.minimum(np.minimum(outer - extent, r - bore), to_bolt - bolt)
@@ -167,18 +167,18 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     height = height - stream.uniform(0.0, 1.4) * hat(r - stream.uniform(19.5, 21.0), 0.9)  # sealing groove
     if stream.chance(0.7):
         height = height + stream.uniform(0.5, 1.2) * _cast_marks(x, y, stream)
-    skin = stream.uniform(0.02, 0.12)
-    pits = _sprinkle(source, size, stream.integer(0, 40), sigma=0.6)
+    skin = stream.uniform(0.02, 0.07)
+    pits = _sprinkle(source, size, stream.integer(0, 20), sigma=0.6)
     height = height + skin * cast - 0.5 * pits
     height = height * _quarter_round(inside / stream.uniform(0.5, 1.6))
 
     metal = stream.choice(((0.42, 0.43, 0.45), (0.30, 0.31, 0.33), (0.46, 0.38, 0.22), (0.36, 0.27, 0.22)))
     turning = np.sin(r * stream.uniform(3.0, 7.0) + 0.6 * cast) * _step((hub - r) / 0.5)
     patina = random_field(source, size, scale=stream.uniform(3.0, 10.0))
-    tone = 1.0 + 0.05 * turning + stream.uniform(0.03, 0.22) * patina + 0.05 * cast - 0.4 * pits
-    for _ in range(stream.integer(0, 6)):  # hairline scratches from handling: colour only
+    tone = 1.0 + 0.05 * turning + stream.uniform(0.03, 0.14) * patina + 0.05 * cast - 0.4 * pits
+    for _ in range(stream.integer(0, 4)):  # hairline scratches from handling: colour only
         tone = tone + stream.uniform(0.1, 0.35) * _hairline(x, y, stream)
-    rust = stream.uniform(0.0, 0.5) * np.clip(np.roll(patina, size // 2, axis=0) - 0.9, 0.0, 1.0)
+    rust = stream.uniform(0.0, 0.3) * np.clip(np.roll(patina, size // 2, axis=0) - 0.9, 0.0, 1.0)
     albedo = np.asarray(metal, dtype=np.float32) * np.clip(tone, 0.2, 2.0)[..., None]
     albedo = albedo + (np.asarray((0.30, 0.13, 0.05), dtype=np.float32) - albedo) * rust[..., None]
     return _surface(height, albedo, inside > 0.0, flesh=(0.58, 0.58, 0.58), gloss=stream.uniform(0.2, 0.5))
