@@ -31,7 +31,7 @@ demo: setup
 	rm -rf $(DEMO)
 	$(BIN)/das3d-aug demo-data $(DEMO)/parts --count 4 --size 256
 	$(BIN)/das3d-aug generate $(DEMO)/parts --out $(DEMO)/anomalies --per-image 2 --seed 0
-	$(BIN)/das3d-aug preview $(DEMO)/anomalies --out $(DEMO)/sheet.png
+	$(BIN)/das3d-aug preview $(DEMO)/parts --seed 0 --out $(DEMO)/sheet.png
 	@echo "Look at $(DEMO)/sheet.png; the single pictures are in $(DEMO)/anomalies."
 
 test: lint types

@@ -64,9 +64,7 @@ def main() -> None:
         )
         train, test, labels = [], [], []
         for item in plan:
-            view = look(
-                make_part(family, seed=item.seed, index=item.index, size=options.size, defect=item.defect)
-            )
+            view = look(make_part(family, seed=item.seed, index=item.index, size=options.size, defect=item.defect))
             if item.split == "train":
                 train.append(view)
             else:
@@ -139,9 +137,7 @@ def high_pass_depth(train: Sequence[View], test: Sequence[View]) -> list[float]:
     for view in test:
         inner = cv2.erode(view.foreground.astype(np.uint8), EDGE).astype(np.float32)
         height = view.pixels[..., 3] * inner
-        around = cv2.GaussianBlur(height, (0, 0), 4.0) / np.maximum(
-            cv2.GaussianBlur(inner, (0, 0), 4.0), 1e-3
-        )
+        around = cv2.GaussianBlur(height, (0, 0), 4.0) / np.maximum(cv2.GaussianBlur(inner, (0, 0), 4.0), 1e-3)
         scores.append(peak(np.abs(height - around) * inner))
     return scores
 
@@ -172,9 +168,7 @@ def centre(view: View) -> Array:
     row, column = np.argwhere(view.foreground).mean(axis=0)
     shift = np.asarray([[1, 0, size / 2 - column], [0, 1, size / 2 - row]])
     moved = cv2.warpAffine(view.pixels, shift, (size, size))
-    return np.asarray(
-        cv2.resize(moved, (size // 2, size // 2), interpolation=cv2.INTER_AREA), dtype=np.float32
-    )
+    return np.asarray(cv2.resize(moved, (size // 2, size // 2), interpolation=cv2.INTER_AREA), dtype=np.float32)
 
 
 def turn_onto(image: Array, template: Array) -> Array:
@@ -182,9 +176,7 @@ def turn_onto(image: Array, template: Array) -> Array:
     size = len(image)
     middle = ((size - 1) / 2, (size - 1) / 2)
     turned = [
-        np.asarray(
-            cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, angle, 1.0), (size, size)), np.float32
-        )
+        np.asarray(cv2.warpAffine(image, cv2.getRotationMatrix2D(middle, angle, 1.0), (size, size)), np.float32)
         for angle in range(0, 360, 6)
     ]
     return min(turned, key=lambda candidate: float(np.square(candidate - template).sum()))

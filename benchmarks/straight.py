@@ -90,7 +90,7 @@ def foreground(depth: np.ndarray) -> np.ndarray:
     plane = solution[0] * y + solution[1] * x + solution[2]
     middle = solution @ [(height - 1) / 2, (width - 1) / 2, 1]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return valid & (1 / depth.astype(float) > plane + max(4 * deviation, 1e-5 * abs(middle)))
+        return valid & (1 / depth.astype(float) > plane + max(5 * deviation, 1e-5 * abs(middle)))
 
 
 def area_threshold(noise: np.ndarray, inside: np.ndarray, area: float) -> float:
@@ -120,7 +120,6 @@ def render(
     inside = foreground(depth) if given is None else given & valid
     new_rgb, new_depth = rgb.copy(), depth.copy()
     delta, refined = np.zeros(depth.shape, np.float32), np.zeros(depth.shape, bool)
-    name = plan.texture.name
     if plan.anomalous and not (plan.drop_rgb and plan.drop_depth):
         unit = float(np.ptp(depth[inside].astype(float))) if plan.magnitude_unit == "range" else 1.0
         noise = perlin(plan.shape, plan.resolution, plan.rotation, plan.noise_seed)
@@ -143,7 +142,7 @@ def render(
             with np.errstate(invalid="ignore"):
                 delta = np.where(refined & valid, new_depth.astype(float) - depth, 0).astype(np.float32)
         if not plan.drop_rgb:
-            name, new_rgb = _paint(rgb, refined, plan, texture)
+            new_rgb = _paint(rgb, refined, plan, texture)
     rgb_changed = refined & (not plan.drop_rgb)
     depth_changed = refined & valid & (not plan.drop_depth)
     return AnomalyPair(
@@ -157,9 +156,9 @@ def render(
     )
 
 
-def _paint(rgb: np.ndarray, mask: np.ndarray, plan: Plan, texture: object) -> tuple[str, np.ndarray]:
-    """Eq. 8 with the varied texture; returns the texture's name and the image."""
-    name, image = as_source(texture).pick(plan.texture.pick)
+def _paint(rgb: np.ndarray, mask: np.ndarray, plan: Plan, texture: object) -> np.ndarray:
+    """Eq. 8 with the varied texture."""
+    _, image = as_source(texture).pick(plan.texture.pick)
     choice = plan.texture
     angle = math.radians(choice.rotation)
     along, across = choice.scale * math.cos(angle), choice.scale * math.sin(angle)
@@ -185,4 +184,4 @@ def _paint(rgb: np.ndarray, mask: np.ndarray, plan: Plan, texture: object) -> tu
     mixed = (1 - plan.beta) * foreign * full + plan.beta * rgb[y, x]
     out = rgb.copy()
     out[y, x] = np.floor(mixed + 0.5) if full == 255 else mixed
-    return name, out
+    return out

@@ -28,9 +28,7 @@ def _synthesis_options(command: Command) -> Command:
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
             click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
             click.option("--textures", type=_FOLDER, help="Folder of texture images; procedural without it."),
-            click.option(
-                "--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."
-            ),
+            click.option("--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."),
             click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth (folders of images)."),
             click.option(
                 "--encoding",
@@ -50,9 +48,7 @@ def main() -> None:
 
 @main.command()
 @_synthesis_options
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write."
-)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
@@ -84,9 +80,7 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
 
 @main.command()
 @_synthesis_options
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True
-)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True)
 @click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
 def preview(source: Path, out: Path, recipe: Path | None, **options: Any) -> None:
     """Draw a contact sheet of some samples of IN before and after."""

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
 
 __all__ = ["kernel"]
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-class _HarmlessCache(FunctionCache):  # type: ignore[misc]
-    """Numba's on-disk cache, with a damaged or unwritable file treated as a miss: the kernel is compiled anew."""
+class _HarmlessCache(FunctionCache):
+    """Numba's on-disk cache, in which a damaged or unwritable file is a miss: the kernel is compiled anew."""
 
     def load_overload(self, *args: Any) -> Any:
         try:
-            return super().load_overload(*args)
+            return super().load_overload(*args)  # type: ignore[no-untyped-call]
         except Exception:
             return None
 
     def save_overload(self, *args: Any) -> None:
-        try:
-            super().save_overload(*args)
-        except Exception:
-            self._replace_index(*args)
-
-    def _replace_index(self, *args: Any) -> None:
-        try:
-            self.flush()
-            super().save_overload(*args)
-        except Exception:
+        with contextlib.suppress(Exception):
+            super().save_overload(*args)  # type: ignore[no-untyped-call]
             return
+        with contextlib.suppress(Exception):  # the index is damaged: start a new one
+            self.flush()  # type: ignore[no-untyped-call]
+            super().save_overload(*args)  # type: ignore[no-untyped-call]
 
 
-def kernel(function: F) -> F:
+def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function on its first call.
 
     No ``fastmath``: the same bytes on every CPU, and NaN means NaN.  No ``parallel``: a parallel kernel in the
     parent kills forked children, and its sums differ between thread counts.
     """
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    try:
-        compiled._cache = _HarmlessCache(compiled.py_func)
-    except RuntimeError:  # there is no writable place for a cache
-        pass
-    return compiled  # type: ignore[no-any-return]
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):  # there is no writable place for a cache
+        compiled._cache = _HarmlessCache(compiled.py_func)  # type: ignore[no-untyped-call]
+    return compiled

@@ -57,9 +57,7 @@ def sole_writer(out: Path) -> Iterator[None]:
             out.mkdir(parents=True, exist_ok=True)
             foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
             if foreign and not (out / HEADER).is_file():
-                raise FileError(
-                    out, "is not empty and was not written by das3d-aug generate; use another --out"
-                )
+                raise FileError(out, "is not empty and was not written by das3d-aug generate; use another --out")
             lock = stack.enter_context((out / _LOCK).open("ab"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -91,9 +89,7 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
     before = read_json(path).get("settings", {})
     other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
     if other:
-        raise FileError(
-            out, f"another recipe wrote this folder (other {', '.join(other)}); use another --out"
-        )
+        raise FileError(out, f"another recipe wrote this folder (other {', '.join(other)}); use another --out")
 
 
 def completed(out: Path, recipe: str) -> dict[str, str] | None:

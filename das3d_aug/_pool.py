@@ -26,9 +26,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def unordered_map(
-    function: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int
-) -> Generator[Result]:
+def unordered_map(function: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int) -> Generator[Result]:
     """Yield ``function(task)`` of every task as they become ready; 0 workers compute in this process.
 
     Raises

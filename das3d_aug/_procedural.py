@@ -231,11 +231,7 @@ def _rust(stream: Stream, size: int) -> Field:
     n = stream.integer(3, 6)
     spread = _fractal(stream, size, (n, n), 6)
     eaten = _step(spread, stream.uniform(0.4, 0.6), 0.07)
-    return (
-        0.1
-        + 0.15 * _fractal(stream, size, (2, 24), 4)
-        + eaten * (0.2 + 0.7 * _fractal(stream, size, (12, 12), 5))
-    )
+    return 0.1 + 0.15 * _fractal(stream, size, (2, 24), 4) + eaten * (0.2 + 0.7 * _fractal(stream, size, (12, 12), 5))
 
 
 def _wood(stream: Stream, size: int) -> Field:

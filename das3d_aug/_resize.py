@@ -45,9 +45,7 @@ def resize_sample(sample: Sample, shape: tuple[int, int] | None) -> Sample:
     old = sample.depth.shape
     if shape is None or shape == old:
         return sample
-    rows, columns = (
-        (2 * np.arange(new) + 1) * length // (2 * new) for new, length in zip(shape, old, strict=True)
-    )
+    rows, columns = ((2 * np.arange(new) + 1) * length // (2 * new) for new, length in zip(shape, old, strict=True))
     nearest = np.ix_(rows, columns)
     camera = sample.intrinsics
     return replace(

@@ -149,7 +149,7 @@ def tone_table(texture: NDArray[np.uint8], plan: TexturePlan) -> NDArray[np.floa
     for k, (name, *values) in enumerate(plan.operations):
         codes[k] = _CODES[name]
         numbers[k, : len(values)] = values
-    return _compose(codes, numbers, frozen(pixels), step)  # type: ignore[no-any-return]
+    return _compose(codes, numbers, frozen(pixels), step)
 
 
 def colour_matrix(plan: TexturePlan) -> NDArray[np.float32]:
@@ -192,7 +192,7 @@ _LUMA, _KEEP, _TURN = (
 
 
 @kernel
-def _compose(codes, numbers, pixels, step):  # type: ignore[no-untyped-def]
+def _compose(codes, numbers, pixels, step):
     """Run the tone operations on a table per channel; float32, shape (256, 3)."""
     table = np.empty((3, 256))
     counts = np.zeros((3, 256), np.int64)
@@ -202,7 +202,7 @@ def _compose(codes, numbers, pixels, step):  # type: ignore[no-untyped-def]
             table[c, k] = k * 257.0
     for n in range(codes.size):
         code, values = codes[n], numbers[n]
-        if (code == _AUTOCONTRAST or code == _EQUALIZE) and not counted:
+        if code in (_AUTOCONTRAST, _EQUALIZE) and not counted:
             for k in range(0, pixels.shape[0], step):
                 for c in range(3):
                     counts[c, pixels[k, c]] += 1
@@ -222,7 +222,7 @@ def _compose(codes, numbers, pixels, step):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _point_operation(tones, code, first, second):  # type: ignore[no-untyped-def]
+def _point_operation(tones, code, first, second):
     for k in range(tones.size):
         t = tones[k]
         if code == _GAMMA:
@@ -239,7 +239,7 @@ def _point_operation(tones, code, first, second):  # type: ignore[no-untyped-def
 
 
 @kernel
-def _autocontrast(tones, counts):  # type: ignore[no-untyped-def]
+def _autocontrast(tones, counts):
     low, high = _TOP, 0.0
     for k in range(tones.size):
         if counts[k] > 0:
@@ -250,7 +250,7 @@ def _autocontrast(tones, counts):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _equalize(tones, counts):  # type: ignore[no-untyped-def]
+def _equalize(tones, counts):
     """Send each tone to the share of pixels up to it, the darkest one's to 0."""
     order = np.argsort(tones)
     before = tones.copy()
@@ -281,9 +281,7 @@ def _draw_operation(stream: Stream, name: str) -> Operation:
 def _as_operation(operation: Any) -> Operation:
     names = list(_OPERATIONS)  # a list: what was given need not be hashable
     if not isinstance(operation, list | tuple) or not operation or operation[0] not in names:
-        raise ParameterError(
-            f"operation must be one of {', '.join(names)} and its numbers, got {operation!r}"
-        )
+        raise ParameterError(f"operation must be one of {', '.join(names)} and its numbers, got {operation!r}")
     name, values = operation[0], tuple(_finite(operation[0], value) for value in operation[1:])
     expected = len(_OPERATIONS[name])
     if len(values) != expected:

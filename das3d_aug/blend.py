@@ -18,9 +18,7 @@ from das3d_aug.errors import ParameterError
 __all__ = ["blend_texture"]
 
 
-def blend_texture(
-    rgb: NDArray[Any], texture: NDArray[Any], mask: NDArray[np.bool_], beta: float
-) -> NDArray[Any]:
+def blend_texture(rgb: NDArray[Any], texture: NDArray[Any], mask: NDArray[np.bool_], beta: float) -> NDArray[Any]:
     """Mix a texture into an image inside a mask (eq. 8).
 
     Parameters
@@ -47,9 +45,7 @@ def blend_texture(
     image = as_rgb(rgb, name="rgb")
     foreign = as_rgb(texture, name="texture")
     if foreign.shape != image.shape or foreign.dtype != image.dtype:
-        raise ParameterError(
-            f"texture must be {image.dtype} {image.shape} as rgb, got {foreign.dtype} {foreign.shape}"
-        )
+        raise ParameterError(f"texture must be {image.dtype} {image.shape} as rgb, got {foreign.dtype} {foreign.shape}")
     inside = as_mask(mask, image.shape[:2], "mask")
     if isinstance(beta, bool) or not isinstance(beta, (int, float, np.number)) or not 0 <= beta <= 1:
         raise ParameterError(f"beta must be in [0, 1], got {beta!r}")
@@ -72,7 +68,7 @@ def in_unit_range(image: NDArray[Any]) -> bool:
 
 
 @kernel
-def _all_in_unit(values):  # type: ignore[no-untyped-def]
+def _all_in_unit(values):
     good = np.uint8(1)
     for k in range(values.size):
         good &= np.uint8((values[k] >= np.float32(0.0)) & (values[k] <= np.float32(1.0)))
@@ -80,7 +76,7 @@ def _all_in_unit(values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _blend(out, texture, mask, beta, full, rounding):  # type: ignore[no-untyped-def]
+def _blend(out, texture, mask, beta, full, rounding):
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             if mask[y, x]:
@@ -89,20 +85,18 @@ def _blend(out, texture, mask, beta, full, rounding):  # type: ignore[no-untyped
 
 
 @kernel
-def _mix_into(out, y, x, c, value, beta, full, rounding):  # type: ignore[no-untyped-def]
+def _mix_into(out, y, x, c, value, beta, full, rounding):
     mixed = (np.float32(1.0) - beta) * value + beta * np.float32(out[y, x, c])
     out[y, x, c] = min(mixed, full) + rounding
 
 
 @kernel
-def paint(
-    out, mask, top, left, texture, tone, colour, sharp, place, beta, full, rounding
-):  # type: ignore[no-untyped-def]
+def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full, rounding):
     """Blend a texture, varied on the fly, into the window of ``out`` that starts at (top, left).
 
     ``mask`` is that window; ``place`` is (v0, vy, vx, u0, uy, ux): pixel (y, x) reads the texture's row
-    ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the edges; ``tone`` maps its channel values, ``colour`` mixes the channels, ``sharp`` weighs the difference
-    from the four neighbours' mean.
+    ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the edges; ``tone`` maps its channel
+    values, ``sharp`` weighs the difference from the four neighbours' mean, ``colour`` mixes the channels.
     """
     v0, vy, vx, u0, uy, ux = place
     height, width = texture.shape[0], texture.shape[1]
@@ -130,7 +124,7 @@ def paint(
 
 
 @kernel
-def _mirror(k, size):  # type: ignore[no-untyped-def]
+def _mirror(k, size):
     if 0 <= k < size:
         return k
     k = k % (2 * size)

@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
@@ -88,9 +87,7 @@ def read_rgb(path: str | Path) -> NDArray[np.uint8]:
     """
     image = _read(Path(path))
     if image.dtype != np.uint8:
-        raise FileError(
-            path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first"
-        )
+        raise FileError(path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first")
     if image.ndim == 2:
         image = np.repeat(image[:, :, None], 3, axis=2)
     if image.ndim != 3 or image.shape[2] not in (3, 4):
@@ -137,9 +134,7 @@ def read_array(path: str | Path) -> Array:
     """
     array = _read(Path(path))
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind != "f":
-        raise FileError(
-            path, f"floats of shape H x W x 3 are expected, got {array.dtype} of shape {array.shape}"
-        )
+        raise FileError(path, f"floats of shape H x W x 3 are expected, got {array.dtype} of shape {array.shape}")
     return array
 
 
@@ -203,6 +198,8 @@ def encode_png(array: Array) -> bytes:
     colour = array.ndim == 3 and array.shape[2] == 3
     if array.dtype not in (np.uint8, np.uint16) or not (array.ndim == 2 or colour) or not array.size:
         raise ParameterError(f"array must be uint8 or uint16, H x W (x 3), got {array.dtype} {array.shape}")
+    import cv2  # here, since loading it changes the environment of the process
+
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(array[:, :, ::-1] if colour else array))
     return encoded.tobytes()
 
@@ -244,9 +241,7 @@ def _read(path: Path) -> Array:
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
     if not data.startswith(_MAGIC[kind]):
-        raise FileError(
-            path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}"
-        )
+        raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}")
     try:
         array = _DECODERS[kind](data)
     except _Damaged as error:
@@ -277,6 +272,8 @@ def _inflate(data: bytes, limit: int) -> bytes:
 
 
 def _opencv(data: bytes) -> Array:
+    import cv2
+
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise _Damaged("OpenCV cannot decode it")
@@ -415,9 +412,7 @@ def _tiff(data: bytes) -> Array:
 def _check_segments(page: Any, data: bytes) -> None:
     """Check that a page's strips or tiles lie in the file and inflate to no more than is declared."""
     if page.compression not in (1, 8, 32946):
-        raise _Damaged(
-            f"the compression {page.compression!r} is not read; save it uncompressed or as deflate"
-        )
+        raise _Damaged(f"the compression {page.compression!r} is not read; save it uncompressed or as deflate")
     limit = math.prod(page.chunks) * page.dtype.itemsize
     total = 0
     for start, length in zip(page.dataoffsets, page.databytecounts, strict=True):
@@ -459,10 +454,7 @@ def _npz(data: bytes) -> Array:
         if len(members) != 1:
             raise _Damaged(f"one array is expected, it holds {[member.filename for member in members]}")
         member = members[0]
-        if (
-            member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-            or member.file_size > _MAX_BYTES
-        ):
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or member.file_size > _MAX_BYTES:
             raise _Damaged(f"the member {member.filename!r} is too large or compressed in an unusual way")
         with archive.open(member) as stream:
             _npy_header(stream)  # refuses a bomb before the array is inflated

@@ -252,9 +252,7 @@ def generate(
     )
 
 
-def replay(
-    recipe_file: str | Path, *, source: str | Path | None = None, textures: str | Path | None = None
-) -> Replay:
+def replay(recipe_file: str | Path, *, source: str | Path | None = None, textures: str | Path | None = None) -> Replay:
     """Make a sample again from its recipe and compare it with what was written.
 
     Parameters
@@ -276,9 +274,7 @@ def replay(
     recipe_file = Path(recipe_file).resolve()
     root = next((parent for parent in recipe_file.parents if (parent / HEADER).is_file()), None)
     if root is None:
-        raise FileError(
-            recipe_file, f"lies in no folder that das3d-aug generate wrote (no {HEADER} above it)"
-        )
+        raise FileError(recipe_file, f"lies in no folder that das3d-aug generate wrote (no {HEADER} above it)")
     header = read_json(root / HEADER)
     record = read_json(recipe_file)
     try:
@@ -296,9 +292,7 @@ def replay(
         recorded: Mapping[str, str] = record["files"]
         key = record["sample"]
     except (KeyError, TypeError, AttributeError, ParameterError) as error:
-        raise FileError(
-            recipe_file, f"is not a das3d sample recipe: {type(error).__name__} {error}"
-        ) from error
+        raise FileError(recipe_file, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
     sample = resize_sample(dataset.open(entry), shape)
     texture = None if folder is None else _textures(Path(folder))
     pair = render(sample.rgb, sample.depth, plan, texture=texture, foreground=sample.foreground)
@@ -349,9 +343,7 @@ def _make(job: _Job, task: tuple[Entry, tuple[int, ...]]) -> _Outcome:
     return _Outcome(indices[0], written, (spent[0], spent[1], spent[2]), failure)
 
 
-def _prepare(
-    job: _Job, entry: Entry, indices: tuple[int, ...], spent: list[float]
-) -> Iterator[dict[str, bytes]]:
+def _prepare(job: _Job, entry: Entry, indices: tuple[int, ...], spent: list[float]) -> Iterator[dict[str, bytes]]:
     """Yield the files of each sample in the order in which they must be written: the recipe last."""
     with _timed(spent, 0):
         sample = resize_sample(job.dataset.open(entry), job.size)

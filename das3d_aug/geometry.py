@@ -75,9 +75,7 @@ class Intrinsics:
                 fx, fy, cx, cy = (camera[name] for name in ("fx", "fy", "cx", "cy"))
             return cls(fx, fy, cx, cy)
         except (KeyError, TypeError, ValueError) as error:
-            raise FileError(
-                path, f"needs the numbers fx, fy, cx, cy or an intrinsic_matrix of 9: {error}"
-            ) from error
+            raise FileError(path, f"needs the numbers fx, fy, cx, cy or an intrinsic_matrix of 9: {error}") from error
 
     def scaled(self, sy: float, sx: float) -> Intrinsics:
         """Return the camera of an image resized by ``sy`` (rows) and ``sx`` (columns) as cv2.resize does it.

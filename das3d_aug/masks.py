@@ -28,7 +28,7 @@ _BORDER = 16  # the border is 1/16 of the shorter side wide
 _SAMPLES = 512
 _ROUNDS = 8
 _TRIM = 2.5  # standard deviations kept in the next round
-_MARGIN = 4.0  # standard deviations in front of the background
+_MARGIN = 5.0  # standard deviations in front of the background
 _SMALLEST_MARGIN = 1e-5  # of the distance: rounding of a background that is exactly flat
 
 
@@ -65,7 +65,7 @@ def foreground_mask(
         ``t_f``: what is nearer than this distance is foreground.  By default the background is estimated from
         the image's border.  The paper averages the background's depth; here a plane is fitted to it (affine in
         1/z, which is exact for a pinhole camera), so that a tilted table is background too, and what lies more
-        than four standard deviations in front of it is foreground.  For a flat, frontal background the two
+        than five standard deviations in front of it is foreground.  For a flat, frontal background the two
         agree.  Give ``threshold=numpy.inf`` where the object fills the image.
     depth_axis : {"away", "towards"}
         "away": depth is the distance from the camera.  "towards": it is a height, and the object is higher.
@@ -124,7 +124,7 @@ def axis_sign(depth_axis: DepthAxis) -> float:
 
 
 @kernel
-def fit_background(depth, sign):  # type: ignore[no-untyped-def]
+def fit_background(depth, sign):
     """Trimmed least-squares plane of the border, margin included: what is on its near side is foreground.
 
     Returns (by, bx, c): foreground is ``1/z > by y + bx x + c`` for distances and ``z > …`` for heights.
@@ -171,7 +171,7 @@ def fit_background(depth, sign):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _plane(ys, xs, qs, kept):  # type: ignore[no-untyped-def]
+def _plane(ys, xs, qs, kept):
     """Least squares q = by y + bx x + c over the kept samples; flat where they do not span a plane."""
     n, my, mx, mq = 0, 0.0, 0.0, 0.0
     for k in range(qs.size):
@@ -221,7 +221,7 @@ _ANYWHERE.flags.writeable = False
 
 
 @kernel
-def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):  # type: ignore[no-untyped-def]
+def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
@@ -241,13 +241,13 @@ def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):  # type: ign
 
 
 @kernel
-def _valid_within(row, bits, largest, given):  # type: ignore[no-untyped-def]
+def _valid_within(row, bits, largest, given):
     for x in range(row.size):
         row[x] = (bits[x] > 0) & (bits[x] <= largest) & given[x]
 
 
 @kernel
-def _in_front(row, depth, bits, largest, away, base, slope):  # type: ignore[no-untyped-def]
+def _in_front(row, depth, bits, largest, away, base, slope):
     for x in range(row.size):
         limit = base + slope * np.float32(np.int32(x))
         z = np.float32(depth[x])
@@ -256,7 +256,7 @@ def _in_front(row, depth, bits, largest, away, base, slope):  # type: ignore[no-
 
 
 @kernel
-def _row_range(row, bits, largest):  # type: ignore[no-untyped-def]
+def _row_range(row, bits, largest):
     low, high, count = largest, largest - largest, np.int32(0)
     for x in range(row.size):
         count += np.int32(row[x])
@@ -266,7 +266,7 @@ def _row_range(row, bits, largest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _extent(row, y, first, last):  # type: ignore[no-untyped-def]
+def _extent(row, y, first, last):
     x = 0
     while row[x] == 0:
         x += 1

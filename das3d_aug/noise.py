@@ -89,9 +89,7 @@ def lattice_grid(
 
 
 @kernel
-def fill_noise(
-    out, first, last, seed, row0, column0, rows, columns, u0, uy, ux, v0, vy, vx
-):  # type: ignore[no-untyped-def]
+def fill_noise(out, first, last, seed, row0, column0, rows, columns, u0, uy, ux, v0, vy, vx):
     """Write noise to the columns first[y] … last[y] - 1 of every row y."""
     gradient_y, gradient_x = _gradients(seed, row0, column0, rows, columns)
     for y in range(out.shape[0]):
@@ -114,8 +112,8 @@ def fill_noise(
 
 
 @kernel
-def _gradients(seed, row0, column0, rows, columns):  # type: ignore[no-untyped-def]
-    """Unit gradients of the lattice, row by row; each depends on the key and its place alone."""
+def _gradients(seed, row0, column0, rows, columns):
+    """Compute the lattice's unit gradients, row by row; each depends on the key and its place alone."""
     y, x = np.empty(rows * columns, np.float32), np.empty(rows * columns, np.float32)
     for i in range(rows):
         row_key = _mix(seed + np.uint64(row0 + i))
@@ -127,7 +125,7 @@ def _gradients(seed, row0, column0, rows, columns):  # type: ignore[no-untyped-d
 
 
 @kernel
-def _mix(z):  # type: ignore[no-untyped-def]
+def _mix(z):
     """SplitMix64's mixing function, as in `das3d_aug.randomness`."""
     z += np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -136,8 +134,8 @@ def _mix(z):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _steps_to_border(a, step):  # type: ignore[no-untyped-def]
-    """How many pixels from offset ``a`` in [0, 1) on stay in the cell; a large number if all do."""
+def _steps_to_border(a, step):
+    """Count the pixels that, from offset ``a`` in [0, 1) on, stay in the cell; a large number if all do."""
     if step > 1e-12:
         return max(1, int(math.ceil((1.0 - a) / step)))
     if step < -1e-12:
@@ -146,10 +144,8 @@ def _steps_to_border(a, step):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fill_cell(
-    row, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x11
-):  # type: ignore[no-untyped-def]
-    """One run of pixels inside one cell: the corners' dot products are linear along it, so this vectorises."""
+def _fill_cell(row, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x11):
+    """Fill one run of pixels inside one cell: the corners' dot products are linear along it, so this vectorises."""
     one, six, ten, fifteen = np.float32(1.0), np.float32(6.0), np.float32(10.0), np.float32(15.0)
     scale = np.float32(math.sqrt(2.0))
     for n in range(row.size):

@@ -2,7 +2,7 @@
 
 Colours are stretched to robust percentiles of the foreground, because a defect of a millimetre is invisible
 on a scale that also holds the background.  The shaded surface is Lambert's cosine law on the normals of the
-depth map, (dZ/dx, dZ/dy, 1) with z towards the camera, and with one scale for both pictures of a row so that they compare.
+depth map, (dZ/dx, dZ/dy, 1) with z towards the camera; both pictures of a row have one scale, to compare.
 """
 
 from __future__ import annotations

@@ -113,14 +113,10 @@ class Plan:
         names = {f.name for f in dataclasses.fields(cls)}
         if values.keys() != names:
             raise ParameterError(f"plan has missing or unknown keys: {sorted(values.keys() ^ names)}")
-        plan = cls(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in values.items()
-                if name != "texture"
-            },
-            texture=TexturePlan.from_dict(values["texture"]),
-        )
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+        }
+        plan = cls(**plain | {"texture": TexturePlan.from_dict(values["texture"])})
         _check_plan(plan)
         return plan
 

@@ -29,9 +29,7 @@ _LARGEST_SIZE = 2**12 + 1
 _LANES = 16  # int32 in the widest vector
 
 
-def skew_normal_kernel(
-    alpha: ArrayLike, covariance: ArrayLike, *, size: int | None = None
-) -> NDArray[np.float64]:
+def skew_normal_kernel(alpha: ArrayLike, covariance: ArrayLike, *, size: int | None = None) -> NDArray[np.float64]:
     """Sample the bivariate skew-normal density as a filter kernel (eqs 3 and 4).
 
     Parameters
@@ -61,7 +59,7 @@ def skew_normal_kernel(
         size = kernel_size(sigma[0, 0], sigma[1, 1])
     if not isinstance(size, int) or size < 1 or size % 2 == 0 or size > _LARGEST_SIZE:
         raise ParameterError(f"size must be odd and 1 … {_LARGEST_SIZE}, got {size!r}")
-    return sample_kernel(skew[0], skew[1], sigma[0, 0], sigma[0, 1], sigma[1, 1], size)  # type: ignore[no-any-return]
+    return sample_kernel(skew[0], skew[1], sigma[0, 0], sigma[0, 1], sigma[1, 1], size)
 
 
 def skew_filter(mask: NDArray[Any], kernel: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -106,7 +104,7 @@ def kernel_size(row_variance: float, column_variance: float) -> int:
 
 
 @kernel
-def sample_kernel(alpha_y, alpha_x, yy, yx, xx, size):  # type: ignore[no-untyped-def]
+def sample_kernel(alpha_y, alpha_x, yy, yx, xx, size):
     """Eqs 3 and 4; constant factors fall to the normalisation."""
     out = np.empty((size, size))
     half = size // 2
@@ -123,7 +121,7 @@ def sample_kernel(alpha_y, alpha_x, yy, yx, xx, size):  # type: ignore[no-untype
 
 
 @kernel
-def filter_corners(mask, weights):  # type: ignore[no-untyped-def]
+def filter_corners(mask, weights):
     """Convolve where the result can differ from zero: (int32 rows x columns in units of 1/ONE, top, left)."""
     height, width = mask.shape
     size = weights.shape[0]
@@ -159,7 +157,7 @@ def filter_corners(mask, weights):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _corners(corners, above, here):  # type: ignore[no-untyped-def]
+def _corners(corners, above, here):
     """Second difference of the mask: downwards, then to the right; one longer than its row."""
     n = here.size
     corners[0] = here[0] - above[0]
@@ -170,14 +168,14 @@ def _corners(corners, above, here):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _move(finished, down):  # type: ignore[no-untyped-def]
+def _move(finished, down):
     for x in range(finished.size):
         down[x] += finished[x]
         finished[x] = 0
 
 
 @kernel
-def _bounds(mask):  # type: ignore[no-untyped-def]
+def _bounds(mask):
     """Rows and columns that hold anything but zero, as half-open ranges."""
     height, width = mask.shape
     y0, y1, x0, x1 = height, 0, width, 0
@@ -201,7 +199,7 @@ def _bounds(mask):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _add_kernel(ring, weights, y, x, factor):  # type: ignore[no-untyped-def]
+def _add_kernel(ring, weights, y, x, factor):
     size, width = weights.shape
     k = (y - size // 2) % size
     for i in range(size):
@@ -212,7 +210,7 @@ def _add_kernel(ring, weights, y, x, factor):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _sum_right(row, down, skip):  # type: ignore[no-untyped-def]
+def _sum_right(row, down, skip):
     total = np.int32(0)
     for x in range(skip):
         total += down[x]

@@ -158,7 +158,7 @@ def render(
 
 
 def _copies(image: NDArray[Any], depth: NDArray[Any], plan: Plan) -> AnomalyPair:
-    """The pair as it is, with nothing marked."""
+    """Copy the pair, with nothing marked."""
     return AnomalyPair(
         rgb=image.copy(),
         depth=depth.copy(),
@@ -189,7 +189,11 @@ def _delta(
             )
     noise = np.empty(depth.shape, np.float32)
     fill_noise(
-        noise, first, last, np.uint64(plan.noise_seed), *lattice_grid(plan.shape, plan.resolution, plan.rotation)
+        noise,
+        first,
+        last,
+        np.uint64(plan.noise_seed),
+        *lattice_grid(plan.shape, plan.resolution, plan.rotation),
     )
     threshold = plan.threshold
     if plan.area is not None:
@@ -205,17 +209,19 @@ def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
     if not ((depth > 0) & (depth < np.inf)).any():
         return "depth has no valid pixel: all of it is zero, negative or not finite"
     if estimated:
-        return "nothing stands out of the background: give foreground=, for example depth > 0 if the part fills the image"
+        return (
+            "nothing stands out of the background: give foreground=, for example depth > 0 if the part fills the image"
+        )
     return "foreground is empty, or holds no valid depth"
 
 
 def _weights(plan: Plan) -> NDArray[np.int32]:
-    """The kernel in integers that add up to about ONE; a single pixel without the skew filter."""
+    """Sample the kernel in integers that add up to about ONE; a single pixel without the skew filter."""
     if not plan.skew:
         return np.full((1, 1), ONE, np.int32)
     row, both, column = plan.covariance
     weights = sample_kernel(*plan.alpha, row, both, column, kernel_size(row, column))
-    return np.rint(weights * ONE).astype(np.int32)  # type: ignore[no-any-return]
+    return np.rint(weights * ONE).astype(np.int32)
 
 
 def _depth_limits(depth: NDArray[Any]) -> tuple[float, float, bool]:
@@ -226,9 +232,7 @@ def _depth_limits(depth: NDArray[Any]) -> tuple[float, float, bool]:
     return float(limits.tiny), float(limits.max), False
 
 
-def _paint(
-    out: AnomalyPair, top: int, left: int, window: Any, source: TextureSource, plan: Plan
-) -> Plan:
+def _paint(out: AnomalyPair, top: int, left: int, window: Any, source: TextureSource, plan: Plan) -> Plan:
     """Eq. 8 into ``out.rgb``; returns the plan with the texture's name."""
     choice = plan.texture
     if choice.name is None:
@@ -249,7 +253,7 @@ def _paint(
 
 
 @kernel
-def _quantile(noise, inside, first, last, area, step):  # type: ignore[no-untyped-def]
+def _quantile(noise, inside, first, last, area, step):
     """Threshold on |noise| that leaves about ``area`` of the foreground (sampled every ``step`` rows and columns)."""
     counts = np.zeros(_BINS, np.int64)
     total = 0
@@ -269,7 +273,7 @@ def _quantile(noise, inside, first, last, area, step):  # type: ignore[no-untype
 
 
 @kernel
-def _ternarise(mask, noise, first, last, threshold):  # type: ignore[no-untyped-def]
+def _ternarise(mask, noise, first, last, threshold):
     """Eqs 1 and 2 in place: the foreground (0 or 1) becomes M_t (-1, 0 or 1)."""
     for y in range(mask.shape[0]):
         row, values = mask[y, first[y] : last[y]], noise[y, first[y] : last[y]]
@@ -279,8 +283,22 @@ def _ternarise(mask, noise, first, last, threshold):  # type: ignore[no-untyped-
 
 @kernel
 def _apply(
-    total, source, depth, delta, mask, changed, one, dent, bump, threshold, sign, lowest, highest, whole, enabled
-):  # type: ignore[no-untyped-def]
+    total,
+    source,
+    depth,
+    delta,
+    mask,
+    changed,
+    one,
+    dent,
+    bump,
+    threshold,
+    sign,
+    lowest,
+    highest,
+    whole,
+    enabled,
+):
     """Eqs 6 and 7 on the window, into the outputs."""
     for y in range(total.shape[0]):
         if not _refine(mask[y], total[y], one, dent, bump, threshold) or not enabled:
@@ -299,7 +317,7 @@ def _apply(
 
 
 @kernel
-def _refine(mask, total, one, dent, bump, threshold):  # type: ignore[no-untyped-def]
+def _refine(mask, total, one, dent, bump, threshold):
     """Eq. 7 on one row; returns whether any pixel is marked."""
     some = np.uint8(0)
     for x in range(mask.size):

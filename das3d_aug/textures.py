@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -110,6 +109,8 @@ class FolderTextures:
         reduction = _LONGEST_SIDE / max(height, width)
         if reduction < 1.0:
             side = (max(1, round(width * reduction)), max(1, round(height * reduction)))
+            import cv2  # here, since loading it changes the environment of the process
+
             image = np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), np.uint8)
         image.setflags(write=False)
         return image
@@ -173,9 +174,7 @@ class ArrayTextures:
         self._names = list(self._textures)
 
     def __reduce__(self) -> tuple[type[ArrayTextures], tuple[list[Texture]]]:
-        return ArrayTextures, (
-            list(self._textures.values()),
-        )  # pickling an array forgets that it is read-only
+        return ArrayTextures, (list(self._textures.values()),)  # pickling an array forgets that it is read-only
 
     def pick(self, number: int) -> tuple[str, Texture]:
         """Choose an image: 64 random bits → its name and its pixels."""
@@ -219,9 +218,7 @@ def _as_rgb(image: NDArray[Any], k: int) -> Texture:
         image = np.rint(image * 255.0).astype(np.uint8)
     if image.dtype != np.uint8:
         raise ParameterError(f"texture {k} must be uint8 or floating-point, got {image.dtype}")
-    rgb = np.array(
-        np.broadcast_to(image if image.ndim == 3 else image[:, :, None], (*image.shape[:2], 3)), order="C"
-    )
+    rgb = np.array(np.broadcast_to(image if image.ndim == 3 else image[:, :, None], (*image.shape[:2], 3)), order="C")
     rgb.setflags(write=False)
     return rgb
 

@@ -31,7 +31,7 @@ from das3d_aug.textures import as_source
 # that das3d changes at import, and a value that the user has set stays.
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
-import albumentations as A  # type: ignore[import-untyped]
+import albumentations as A
 
 __all__ = ["DAS3DAnomaly", "DepthAnomaly", "TextureAnomaly", "worker_init_fn"]
 
@@ -65,7 +65,7 @@ class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
     that is given is added to: its own greatest value on the defect (1 if it is all zero, so a mask of 0 and
     255 keeps its convention), and what it marked already stays.  As everywhere in albumentations, a sample
     that is passed over (p < 1) keeps the targets it came with: hand in a mask of zeros where every sample
-    needs one.
+    needs one (albumentationsx insists on it wherever the depth is an additional target).
 
     Raises
     ------
@@ -236,9 +236,7 @@ def worker_init_fn(worker_id: int) -> None:
 
     info = get_worker_info()
     if info is None:
-        raise ParameterError(
-            "worker_init_fn runs in a worker only: DataLoader(…, worker_init_fn=worker_init_fn)"
-        )
+        raise ParameterError("worker_init_fn runs in a worker only: DataLoader(…, worker_init_fn=worker_init_fn)")
     stream = Stream(info.seed)
     found = list(_pipelines(info.dataset, set()))
     if not found:
@@ -260,7 +258,7 @@ def _plane(array: Any, name: str | None) -> NDArray[Any]:
 
 def _marked(mask: NDArray[Any], defect: NDArray[np.bool_]) -> NDArray[Any]:
     marked = mask.copy()
-    marked[(mask == 0) & defect.reshape(mask.shape)] = max(mask.max(), 1)
+    np.putmask(marked, (mask == 0) & defect.reshape(mask.shape), max(mask.max(), 1))
     return marked
 
 

@@ -122,9 +122,7 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     out = tmp_path / "out"
     arguments = ["generate", parts, "--out", out, "--per-image", "400", "--workers", str(workers)]
     command = [sys.executable, str(script), *map(str, arguments)]
-    process = subprocess.Popen(
-        command, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not list(out.rglob("recipes/*.json")) and process.poll() is None:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well

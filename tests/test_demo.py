@@ -142,9 +142,7 @@ def test_the_plane_shows_in_raw_depth_with_the_noise_of_the_sensor(family: str) 
         height = (basis @ plane - part.depth) * 1000.0
         tilts.append(np.hypot(*plane[:2]))
         assert 0.9 * DEPTH_NOISE < height[border].std() < 1.1 * DEPTH_NOISE
-        assert (height[part.valid & part.foreground] > 5.0).mean() > 0.95, (
-            "removing 5 mm would remove the part"
-        )
+        assert (height[part.valid & part.foreground] > 5.0).mean() > 0.95, "removing 5 mm would remove the part"
         assert 0.8 < part.valid.mean() < 1.0
     assert np.std(tilts) > 0.0
 
@@ -187,9 +185,7 @@ def test_a_stain_changes_colour_only(family: str) -> None:
     bad = make_part(family, seed=12, index=0, size=96, defect="stain")
     for name in ("depth", "xyz", "valid", "foreground"):
         np.testing.assert_array_equal(getattr(bad, name), getattr(good, name))
-    np.testing.assert_array_equal(
-        bad.rgb[~bad.mask].mean(axis=0).round(), good.rgb[~bad.mask].mean(axis=0).round()
-    )
+    np.testing.assert_array_equal(bad.rgb[~bad.mask].mean(axis=0).round(), good.rgb[~bad.mask].mean(axis=0).round())
     assert (bad.rgb[bad.mask] != good.rgb[bad.mask]).mean() > 0.8
 
 
@@ -244,10 +240,7 @@ def test_the_plan_counts_names_and_separates_the_splits() -> None:
     assert all(folders[f"{family}/test/{defect}"] == 2 for family, defect in EVERY_DEFECT)
     assert len({(item.folder, item.name) for item in items}) == len(items)
     assert len({(item.category, item.seed, item.index) for item in items}) == len(items)
-    seeds = {
-        split: {item.seed for item in items if item.split == split}
-        for split in ("train", "validation", "test")
-    }
+    seeds = {split: {item.seed for item in items if item.split == split} for split in ("train", "validation", "test")}
     assert all(len(values) == 1 for values in seeds.values())
     assert len(set.union(*seeds.values())) == 3
     assert {item.defect for item in items if item.split != "test"} == {None}

@@ -148,12 +148,7 @@ def test_palette_and_interlaced_png(tmp_path):
         raw += b"".join(b"\0" + row.tobytes() for row in image[y::dy, x::dx])
     raw += b"".join(b"\0" + row.tobytes() for row in image[1::2])
     header = struct.pack(">IIBBBBB", 13, 9, 8, 0, 0, 0, 1)
-    data = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(raw))
-        + chunk(b"IEND", b"")
-    )
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
     assert np.array_equal(read_plane(put(tmp_path, "b.png", data)), image)
 
 
@@ -187,9 +182,7 @@ def test_planes_come_as_stored(tmp_path, name, data, expected):
     assert np.array_equal(plane, expected, equal_nan=expected.dtype.kind == "f")
 
 
-@pytest.mark.parametrize(
-    "options", [{}, {"compression": "zlib"}, {"rowsperstrip": 2}, {"photometric": "minisblack"}]
-)
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"rowsperstrip": 2}, {"photometric": "minisblack"}])
 def test_point_images(tmp_path, options):
     buffer = io.BytesIO()
     tifffile.imwrite(buffer, XYZ, **{"photometric": "rgb", **options})
@@ -260,9 +253,7 @@ def test_every_flipped_bit_of_a_png_is_noticed(tmp_path, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "read"), [item for item in WHOLE if not item[0].endswith(("png", "jpg"))]
-)
+@pytest.mark.parametrize(("name", "data", "read"), [item for item in WHOLE if not item[0].endswith(("png", "jpg"))])
 def test_a_flipped_byte_elsewhere_gives_an_image_or_a_file_error(tmp_path, capfd, caplog, name, data, read):
     for position in range(min(len(data), 256)):
         for start in (0, max(0, len(data) - 256)):

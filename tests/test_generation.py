@@ -295,9 +295,7 @@ def test_replay_gives_the_same_bytes(parts: Path, tmp_path: Path) -> None:
     recipe = sorted(out.rglob("recipes/*.json"))[3]
     result = replay(recipe)
     assert result.differences == ()
-    assert {path: hashlib.sha256(data).hexdigest() for path, data in result.files.items()}.items() <= tree(
-        out
-    ).items()
+    assert {path: hashlib.sha256(data).hexdigest() for path, data in result.files.items()}.items() <= tree(out).items()
 
     moved = parts.rename(tmp_path / "moved")
     with pytest.raises(FileError):

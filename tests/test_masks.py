@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from benchmarks import straight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import straight
 from das3d_aug import ParameterError, foreground_mask, refine_mask, ternary_mask
 
 

@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from benchmarks.straight import perlin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.straight import perlin
 from das3d_aug import ParameterError, perlin_noise
 
 SHAPES = st.tuples(st.integers(1, 70), st.integers(1, 70))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from das3d_aug.recipe import Recipe
 
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import ParameterError
 from das3d_aug.files import encode_png, encode_tiff
 from das3d_aug.preview import _diverging, _shade, contact_sheet
+from das3d_aug.recipe import Recipe
 
 
 @pytest.fixture
@@ -39,9 +39,7 @@ def test_one_row_a_sample_and_the_same_sheet_every_time(parts: Path) -> None:
 def test_a_recipe_without_defects_leaves_every_picture_as_it_was(parts: Path) -> None:
     sheet = contact_sheet(parts, count=1, recipe=Recipe(dropout=1.0))
     tile = sheet.shape[1] // 7
-    rgb, _, delta, mask, anomalous, before, after = (
-        sheet[30:-30, n * tile + 10 : n * tile + 200] for n in range(7)
-    )
+    rgb, _, delta, mask, anomalous, before, after = (sheet[30:-30, n * tile + 10 : n * tile + 200] for n in range(7))
     np.testing.assert_array_equal(rgb, anomalous)
     np.testing.assert_array_equal(before, after)
     assert (delta[40:180] == 255).all()

@@ -62,7 +62,11 @@ def test_recipe_from_toml(tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text('sigma = [2.0, 2.0]\narea = "none"\nmagnitude_unit = "depth"\n')
     assert Recipe.from_toml(path) == Recipe(sigma=(2, 2), area=None, magnitude_unit="depth")
-    for text, said in (("sgima = 3", "no field sgima"), ("sigma = ", "cannot be read as TOML"), ("beta = [0, 2]", "beta")):
+    for text, said in (
+        ("sgima = 3", "no field sgima"),
+        ("sigma = ", "cannot be read as TOML"),
+        ("beta = [0, 2]", "beta"),
+    ):
         path.write_text(text)
         with pytest.raises(FileError, match=said) as caught:
             Recipe.from_toml(path)
@@ -102,7 +106,7 @@ def test_plan_refuses_by_name():
 
 @pytest.mark.parametrize("keys", [{"seed": -1}, {"seed": 1.5}, {"seed": 0, "index": 2**64}, {"seed": None}])
 def test_bad_keys(keys):
-    with pytest.raises(ParameterError, match="seed|index"):
+    with pytest.raises(ParameterError, match=r"seed|index"):
         Recipe().draw((4, 4), **keys)
 
 

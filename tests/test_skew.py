@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from benchmarks.straight import skew_kernel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from benchmarks.straight import skew_kernel
 from das3d_aug import ParameterError, skew_filter, skew_normal_kernel
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import straight
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_masks import bowl
 
+from benchmarks import straight
 from das3d_aug import ForegroundError, ParameterError, Plan, Recipe, render, synthesize
 
 ALWAYS = Recipe(dropout=0.0)
@@ -203,7 +203,14 @@ def test_any_layout_is_the_same_and_inputs_are_neither_changed_nor_aliased():
         colour.flags.writeable = z.flags.writeable = False
         result = synthesize(colour, z, recipe=ALWAYS, seed=1)
         assert digest(result) == expected
-        outputs = [result.rgb, result.depth, result.mask, result.delta, result.rgb_changed, result.depth_changed]
+        outputs = [
+            result.rgb,
+            result.depth,
+            result.mask,
+            result.delta,
+            result.rgb_changed,
+            result.depth_changed,
+        ]
         for k, array in enumerate(outputs):
             assert array.flags.writeable
             assert array.dtype.isnative
@@ -241,7 +248,8 @@ def golden_digests():
             values = ((y * 7 + x * 13)[..., None] + np.arange(3) * 50).astype(np.int64) % 256
             rgb = values.astype(np.uint8) if dtype is np.uint8 else (values / 256).astype(np.float32)
             digests[f"{name}, {np.dtype(dtype).name}"] = [
-                digest(synthesize(rgb, depth.astype(np.float32), recipe=recipe, seed=42, index=k))[:16] for k in range(4)
+                digest(synthesize(rgb, depth.astype(np.float32), recipe=recipe, seed=42, index=k))[:16]
+                for k in range(4)
             ]
     return digests
 

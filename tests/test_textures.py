@@ -135,9 +135,7 @@ def test_histogram_operations_leave_a_flat_texture_as_it_is():
 @pytest.mark.parametrize("period", [2, 4, 8, 16])
 def test_histogram_of_a_large_regular_texture_is_not_fooled_by_its_period(period):
     rows, columns = np.indices((256, 256))
-    image = np.repeat((np.where(columns % period == 0, 200, 50) + rows % 4)[..., None], 3, axis=2).astype(
-        np.uint8
-    )
+    image = np.repeat((np.where(columns % period == 0, 200, 50) + rows % 4)[..., None], 3, axis=2).astype(np.uint8)
     stretched = tone_table(image, plan_of(("autocontrast",)))
     assert stretched[50].max() == 0
     assert stretched[203].min() == 1
@@ -157,9 +155,7 @@ def test_colour_matrix():
     assert luma @ (matrix @ colour) == pytest.approx(luma @ colour, abs=1e-4)
     back = colour_matrix(plan_of(("hue_saturation", -40.0, 1 / 1.2)))
     np.testing.assert_allclose(back @ matrix, np.eye(3), atol=2e-4)
-    np.testing.assert_allclose(
-        colour_matrix(plan_of(("hue_saturation", 0.0, 0.0))) @ colour, luma @ colour, atol=1e-4
-    )
+    np.testing.assert_allclose(colour_matrix(plan_of(("hue_saturation", 0.0, 0.0))) @ colour, luma @ colour, atol=1e-4)
     np.testing.assert_allclose(colour_matrix(plan_of(("hue_saturation", 0.0, 1.0))), np.eye(3), atol=2e-5)
     before = colorsys.rgb_to_hsv(0.6, 0.4, 0.4)[0]
     turned = colour_matrix(plan_of(("hue_saturation", 30.0, 1.0))) @ np.array([0.6, 0.4, 0.4])
@@ -442,9 +438,7 @@ def test_threads_share_a_source(tmp_path):
 
 def test_arrays_are_copied_and_converted():
     colour, grey = picture(), picture()[..., 0]
-    source = ArrayTextures(
-        [colour, grey, colour / 255.0, np.asfortranarray(colour), grey.astype(np.float32) / 255]
-    )
+    source = ArrayTextures([colour, grey, colour / 255.0, np.asfortranarray(colour), grey.astype(np.float32) / 255])
     expected = [colour, np.repeat(grey[..., None], 3, 2), colour, colour, np.repeat(grey[..., None], 3, 2)]
     for k, image in enumerate(expected):
         name, texture = source.pick(k)

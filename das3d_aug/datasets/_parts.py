@@ -7,7 +7,7 @@ Parts are about 8 mm thick or more, so that the customary removal of all points 
 spares them.
 
 * ``biscuit``: any rotation; round or scalloped, docking holes in rings, browning, sugar, natural small chips;
-* ``flange``: round to square, bore and hub, 4, 6 or 8 bolt holes, turning marks, cast marks, scratches, patina;
+* ``flange``: round to square, bore and hub, bolt holes, turning and cast marks, scratches, patina;
 * ``potato``: any pose; lumps, eyes, skin pores, russet and soil.
 
 Textures are Gaussian random fields with a power-law spectrum, drawn by FFT.

@@ -53,9 +53,7 @@ def photograph(surface: Surface, stream: Stream) -> NDArray[np.uint8]:
     albedo = np.where(surface.footprint[..., None], surface.albedo, mat[..., None])
     gloss = np.where(surface.footprint, surface.gloss, 0.01)
     ambient = stream.uniform(0.3, 0.5)
-    light = (
-        albedo * (ambient * occlusion + 0.95 * lambert * lit)[..., None] + (gloss * shine * lit)[..., None]
-    )
+    light = albedo * (ambient * occlusion + 0.95 * lambert * lit)[..., None] + (gloss * shine * lit)[..., None]
 
     exposure = stream.uniform(0.85, 1.1)
     balance = np.asarray([stream.uniform(0.96, 1.04), 1.0, stream.uniform(0.96, 1.04)])

@@ -133,9 +133,7 @@ class Dataset(ABC):
     def __iter__(self) -> Iterator[Sample]:
         return map(self.open, self.entries)
 
-    def select(
-        self, *, split: str | None = None, category: str | None = None, label: int | None = None
-    ) -> Self:
+    def select(self, *, split: str | None = None, category: str | None = None, label: int | None = None) -> Self:
         """Return a view with the entries that agree with everything named; None leaves a property open."""
         wanted = {"split": split, "category": category, "label": label}
         view = copy.copy(self)
@@ -184,9 +182,7 @@ def list_files(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
 def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: tuple[int, ...]) -> None:
     """Raise FileError, naming both files and sizes, if height and width differ."""
     if shape[:2] != expected[:2]:
-        raise FileError(
-            path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}"
-        )
+        raise FileError(path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}")
 
 
 def known_shapes(**arrays: NDArray[Any] | None) -> None:

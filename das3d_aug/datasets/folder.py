@@ -109,9 +109,7 @@ class FolderDataset(Dataset):
             foreground=self._plane(entry, "foreground", rgb_path, rgb.shape),
         )
 
-    def _plane(
-        self, entry: Entry, role: str, partner: Path, size: tuple[int, ...]
-    ) -> NDArray[np.bool_] | None:
+    def _plane(self, entry: Entry, role: str, partner: Path, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
         if role not in entry.files:
             return None
         path = self.file(entry, role)
@@ -135,9 +133,7 @@ class FolderDataset(Dataset):
             unit = self.unit or ("mm" if self.depth_scale is None else "unknown")
         else:
             if path.suffix.lower() == ".pgm" and stored.dtype == np.uint16 and _looks_swapped(stored):
-                raise FileError(
-                    path, "looks like raw Kinect disparity with swapped bytes; open with encoding='nyu'"
-                )
+                raise FileError(path, "looks like raw Kinect disparity with swapped bytes; open with encoding='nyu'")
             depth = stored
             raw = stored.dtype.kind != "f" and self.depth_scale is None
             unit = self.unit or ("raw" if raw else "unknown")

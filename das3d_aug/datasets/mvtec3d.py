@@ -42,9 +42,7 @@ class MVTec3DDataset(Dataset):
     @classmethod
     def recognise(cls, root: Path) -> str | None:
         """Look for ``rgb/`` beside ``xyz/`` below a split of the root or of its folders."""
-        groups = [
-            group for group, *_ in _groups(root) if (group / "rgb").is_dir() and (group / "xyz").is_dir()
-        ]
+        groups = [group for group, *_ in _groups(root) if (group / "rgb").is_dir() and (group / "xyz").is_dir()]
         if not groups:
             return None
         return f"rgb/ beside xyz/ in {len(groups)} folders such as {groups[0].relative_to(root).as_posix()}/"
@@ -123,9 +121,7 @@ def encode_mvtec3d(
     elif depth is not None and intrinsics is not None:
         points = depth_to_points(depth, intrinsics)
     else:
-        raise ParameterError(
-            "xyz, or depth and intrinsics, are needed: MVTec 3D-AD stores points, not depth alone"
-        )
+        raise ParameterError("xyz, or depth and intrinsics, are needed: MVTec 3D-AD stores points, not depth alone")
     folder = f"{category}/{split}/{defect}"
     files = {f"{folder}/rgb/{name}.png": encode_png(rgb), f"{folder}/xyz/{name}.tiff": encode_tiff(points)}
     if split == "test" or defect != "good":
