@@ -27,6 +27,9 @@ DepthAxis: TypeAlias = Literal["away", "towards"]
 _BORDER = 16  # the border is 1/16 of the shorter side wide
 _SAMPLES = 512
 _ROUNDS = 8
+_STRIDE = 7919  # a prime: three samples of a trial lie far apart
+_TRIALS = 48  # planes through three samples
+_INLIER = 0.003  # of the distance
 _TRIM = 2.5  # standard deviations kept in the next round
 _MARGIN = 5.0  # standard deviations in front of the background
 _SMALLEST_MARGIN = 1e-5  # of the distance: rounding of a background that is exactly flat
@@ -63,8 +66,8 @@ def foreground_mask(
         Any unit.
     threshold : float, optional
         ``t_f``: what is nearer than this distance is foreground.  By default the background is estimated from
-        the image's border.  The paper averages the background's depth; here a plane is fitted to it (affine in
-        1/z, which is exact for a pinhole camera), so that a tilted table is background too, and what lies more
+        the image's border.  The paper averages the background's depth; here the border's main plane is fitted
+        (affine in 1/z, which is exact for a pinhole camera), so a tilted table is background too, and what lies more
         than five standard deviations in front of it is foreground.  For a flat, frontal background the two
         agree.  Give ``threshold=numpy.inf`` where the object fills the image.
     depth_axis : {"away", "towards"}
@@ -125,7 +128,9 @@ def axis_sign(depth_axis: DepthAxis) -> float:
 
 @kernel
 def fit_background(depth, sign):
-    """Trimmed least-squares plane of the border, margin included: what is on its near side is foreground.
+    """Fit the border's main plane, margin included: what is on its near side is foreground.
+
+    RANSAC finds the plane among whatever else crosses the border, trimmed least squares make it exact.
 
     Returns (by, bx, c): foreground is ``1/z > by y + bx x + c`` for distances and ``z > …`` for heights.
     """
@@ -148,7 +153,7 @@ def fit_background(depth, sign):
             ys, xs, qs = np.empty(n), np.empty(n), np.empty(n)
     if qs.size == 0:
         return 0.0, 0.0, (0.0 if sign > 0 else -np.inf)
-    kept = np.ones(qs.size, np.bool_)
+    kept = _consensus(ys, xs, qs)
     by = bx = c = deviation = 0.0
     for _ in range(_ROUNDS):
         by, bx, c = _plane(ys, xs, qs, kept)
@@ -168,6 +173,33 @@ def fit_background(depth, sign):
             break
     middle = by * (height - 1) / 2 + bx * (width - 1) / 2 + c
     return by, bx, c + max(_MARGIN * deviation, _SMALLEST_MARGIN * abs(middle))
+
+
+@kernel
+def _consensus(ys, xs, qs):
+    """RANSAC: the samples near the plane through three of them that most others lie near; the same at each call."""
+    best = np.ones(qs.size, np.bool_)
+    most = 0
+    near = np.empty(qs.size, np.bool_)
+    for trial in range(_TRIALS):
+        i = 3 * trial * _STRIDE % qs.size
+        j, k = (i + _STRIDE) % qs.size, (i + 2 * _STRIDE) % qs.size
+        y1, x1, q1 = ys[j] - ys[i], xs[j] - xs[i], qs[j] - qs[i]
+        y2, x2, q2 = ys[k] - ys[i], xs[k] - xs[i], qs[k] - qs[i]
+        determinant = y1 * x2 - y2 * x1
+        if abs(determinant) < 1.0:
+            continue
+        by, bx = (q1 * x2 - q2 * x1) / determinant, (y1 * q2 - y2 * q1) / determinant
+        count = 0
+        for n in range(qs.size):
+            near[n] = abs(qs[n] - qs[i] - by * (ys[n] - ys[i]) - bx * (xs[n] - xs[i])) <= _INLIER * qs[n]
+            count += near[n]
+        if count > most:
+            most = count
+            best[:] = near
+            if most > 0.95 * qs.size:
+                break
+    return best
 
 
 @kernel

@@ -7,6 +7,7 @@ depth map, (dZ/dx, dZ/dy, 1) with z towards the camera; both pictures of a row h
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def contact_sheet(
     count : int
         How many rows, spread evenly over the normal samples.
     seed : int
-        Seed of the run; a row shows what ``generate`` makes with ``per_image=1`` and this seed.
+        Seed of the run; a row shows the defect that ``generate`` makes with ``per_image=1`` and this seed, in
+        both modalities: neither is dropped, and no sample stays normal.
     size, textures, layout, **dataset_options
         As for `das3d_aug.generation.generate`.
 
@@ -76,7 +78,7 @@ def contact_sheet(
     """
     if count < 1:
         raise ParameterError(f"count must be at least 1, got {count}")
-    target, recipe = parse_size(size), recipe or Recipe()
+    target, recipe = parse_size(size), replace(recipe or Recipe(), dropout=0.0, probability=1.0)
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
@@ -117,7 +119,7 @@ def contact_sheet(
 
 
 def _colour_depth(depth: _Depth, valid: _Mask, inside: _Mask) -> _Image:
-    low, high = np.percentile(depth[inside], (2, 98))
+    low, high = np.percentile(depth[inside if inside.sum() > 0.01 * valid.sum() else valid], (2, 98))
     scaled = np.clip((np.where(valid, depth, low) - low) / max(high - low, 1e-12), 0, 1)
     colours = np.empty((*depth.shape, 3), np.uint8)
     colours[:, :, ::-1] = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
