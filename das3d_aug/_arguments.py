@@ -14,12 +14,13 @@ from das3d_aug.errors import ParameterError
 
 __all__ = ["as_depth", "as_mask", "as_rgb", "frozen"]
 
-_DEPTH_TYPES = ("float32", "float64", "uint16")
+_DEPTH_TYPES = (np.float32, np.float64, np.uint16)
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """Return a C-contiguous, native-endian, read-only array of the same values: a view where possible."""
-    view = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("=")).view()
+    native = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+    view = np.ascontiguousarray(array, dtype=native).view()
     view.flags.writeable = False
     return view
 
@@ -28,8 +29,8 @@ def as_depth(depth: Any, name: str = "depth") -> NDArray[Any]:
     """Check a depth image: H x W of float32, float64 or uint16, not empty."""
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or depth.size == 0:
         raise ParameterError(f"{name} must be a non-empty H x W array, got {_shape(depth)}")
-    if depth.dtype.name not in _DEPTH_TYPES:
-        raise ParameterError(f"{name} must be one of {', '.join(_DEPTH_TYPES)}, got {depth.dtype}")
+    if depth.dtype.type not in _DEPTH_TYPES:
+        raise ParameterError(f"{name} must be one of float32, float64, uint16, got {depth.dtype}")
     return frozen(depth)
 
 
@@ -37,7 +38,7 @@ def as_rgb(rgb: Any, shape: tuple[int, int] | None = None, name: str = "rgb") ->
     """Check a colour image: H x W x 3 of uint8, or of float32 in [0, 1] (the range is checked by the caller)."""
     if not isinstance(rgb, np.ndarray) or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise ParameterError(f"{name} must be a non-empty H x W x 3 array, got {_shape(rgb)}")
-    if rgb.dtype.name not in ("uint8", "float32"):
+    if rgb.dtype.type not in (np.uint8, np.float32):
         raise ParameterError(f"{name} must be uint8, or float32 in [0, 1], got {rgb.dtype}")
     if shape is not None and rgb.shape[:2] != shape:
         raise ParameterError(f"{name} is {rgb.shape[0]} x {rgb.shape[1]}, depth is {shape[0]} x {shape[1]}")

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import as_mask, as_rgb
 from das3d_aug._jit import kernel
+from das3d_aug._nonzero import nonzero, padded
 from das3d_aug.errors import ParameterError
 
 __all__ = ["blend_texture"]
+
+_ONE_BITS = np.float32(1.0).view(np.uint32)
 
 
 def blend_texture(rgb: NDArray[Any], texture: NDArray[Any], mask: NDArray[np.bool_], beta: float) -> NDArray[Any]:
@@ -64,15 +67,10 @@ def unit_of(image: NDArray[Any]) -> tuple[np.float32, np.float32]:
 
 def in_unit_range(image: NDArray[Any]) -> bool:
     """Whether a float image lies in [0, 1] without NaN; any uint8 image does."""
-    return image.dtype == np.uint8 or bool(_all_in_unit(image.reshape(-1)))
-
-
-@kernel
-def _all_in_unit(values):
-    good = np.uint8(1)
-    for k in range(values.size):
-        good &= np.uint8((values[k] >= np.float32(0.0)) & (values[k] <= np.float32(1.0)))
-    return good
+    if image.dtype == np.uint8:
+        return True
+    # As unsigned integers, the bits of 0 … 1 are the smallest; all others (and -0.0, which is fine) are larger.
+    return bool(image.view(np.uint32).max() <= _ONE_BITS or ((image >= 0) & (image <= 1)).all())
 
 
 @kernel
@@ -100,22 +98,29 @@ def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full,
     """
     v0, vy, vx, u0, uy, ux = place
     height, width = texture.shape[0], texture.shape[1]
+    texels = texture.reshape(-1)
     one, quarter = np.float32(1.0), np.float32(0.25)
     here = np.empty(3, np.float32)
+    marked = padded(mask.shape[1])
+    found = np.empty(marked.size, np.int32)
     for row in range(mask.shape[0]):
-        for column in range(mask.shape[1]):
-            if not mask[row, column]:
-                continue
-            y, x = top + row, left + column
+        for x in range(mask.shape[1]):
+            marked[x] = mask[row, x]
+        for n in range(nonzero(marked, found)):
+            y, x = top + row, left + found[n]
             v, u = int(math.floor(v0 + vy * y + vx * x)), int(math.floor(u0 + uy * y + ux * x))
             i, j = _mirror(v, height), _mirror(u, width)
+            centre = 3 * (i * width + j)
             for c in range(3):
-                here[c] = tone[texture[i, j, c], c]
-                if sharp != 0.0:
-                    around = tone[texture[_mirror(v - 1, height), j, c], c]
-                    around += tone[texture[_mirror(v + 1, height), j, c], c]
-                    around += tone[texture[i, _mirror(u - 1, width), c], c]
-                    around += tone[texture[i, _mirror(u + 1, width), c], c]
+                here[c] = tone[texels[centre + c], c]
+            if sharp != 0.0:
+                up = 3 * (_mirror(v - 1, height) * width + j)
+                down = 3 * (_mirror(v + 1, height) * width + j)
+                before = 3 * (i * width + _mirror(u - 1, width))
+                after = 3 * (i * width + _mirror(u + 1, width))
+                for c in range(3):
+                    around = tone[texels[up + c], c] + tone[texels[down + c], c]
+                    around += tone[texels[before + c], c] + tone[texels[after + c], c]
                     here[c] += sharp * (here[c] - around * quarter)
             for c in range(3):
                 value = colour[c, 0] * here[0] + colour[c, 1] * here[1] + colour[c, 2] * here[2]

@@ -21,6 +21,7 @@ _DIRECTIONS = 256
 _COSINE = np.array([math.cos(2 * math.pi * k / _DIRECTIONS) for k in range(_DIRECTIONS)], np.float32)
 _SINE = np.array([math.sin(2 * math.pi * k / _DIRECTIONS) for k in range(_DIRECTIONS)], np.float32)
 _LARGEST_RESOLUTION = 4096
+LANES = 8  # pixels that are computed together
 
 
 def perlin_noise(
@@ -56,10 +57,15 @@ def perlin_noise(
     if not math.isfinite(rotation):
         raise ParameterError(f"rotation must be a finite angle in degrees, got {rotation!r}")
     seed = int(rng.integers(0, 2**64, dtype=np.uint64))
-    out = np.empty((height, width), np.float32)
+    out = noise_buffer((height, width))
     first, last = np.zeros(height, np.int32), np.full(height, width, np.int32)
     fill_noise(out, first, last, np.uint64(seed), *lattice_grid((height, width), cells, rotation))
-    return out
+    return out[:, :width].copy()
+
+
+def noise_buffer(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Allocate what `fill_noise` writes to: rows with room for the last vector of pixels."""
+    return np.empty((shape[0], shape[1] + LANES - 1), np.float32)
 
 
 def lattice_grid(
@@ -90,7 +96,7 @@ def lattice_grid(
 
 @kernel
 def fill_noise(out, first, last, seed, row0, column0, rows, columns, u0, uy, ux, v0, vy, vx):
-    """Write noise to the columns first[y] … last[y] - 1 of every row y."""
+    """Write noise to the columns first[y] … last[y] - 1 of every row y, and anything to those behind."""
     gradient_y, gradient_x = _gradients(seed, row0, column0, rows, columns)
     for y in range(out.shape[0]):
         x, end = first[y], last[y]
@@ -102,7 +108,7 @@ def fill_noise(out, first, last, seed, row0, column0, rows, columns, u0, uy, ux,
             steps = min(end - x, _steps_to_border(a, ux), _steps_to_border(b, vx))
             k = i * columns + j
             _fill_cell(
-                out[y, x : x + steps],
+                out[y, x : x + LANES * ((steps + LANES - 1) // LANES)],
                 np.float32(a), np.float32(ux), np.float32(b), np.float32(vx),
                 gradient_y[k], gradient_x[k], gradient_y[k + 1], gradient_x[k + 1],
                 gradient_y[k + columns], gradient_x[k + columns],
@@ -145,20 +151,27 @@ def _steps_to_border(a, step):
 
 @kernel
 def _fill_cell(row, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x11):
-    """Fill one run of pixels inside one cell: the corners' dot products are linear along it, so this vectorises."""
+    """Fill one run of pixels inside one cell.
+
+    The corners' dot products are linear along it, so this vectorises. Whole vectors are written: what reaches
+    over the border of the cell is overwritten by the next one.
+    """
     one, six, ten, fifteen = np.float32(1.0), np.float32(6.0), np.float32(10.0), np.float32(15.0)
     scale = np.float32(math.sqrt(2.0))
-    for n in range(row.size):
-        a = a0 + a_step * np.float32(np.int32(n))
-        b = b0 + b_step * np.float32(np.int32(n))
-        fade_a = a * a * a * (a * (a * six - fifteen) + ten)
-        fade_b = b * b * b * (b * (b * six - fifteen) + ten)
-        near, far = a - one, b - one
-        upper = y00 * a + x00 * b
-        upper += fade_b * (y01 * a + x01 * far - upper)
-        lower = y10 * near + x10 * b
-        lower += fade_b * (y11 * near + x11 * far - lower)
-        row[n] = scale * (upper + fade_a * (lower - upper))
+    for start in range(0, row.size, LANES):
+        block = row[start : start + LANES]
+        for lane in range(LANES):
+            n = np.float32(np.int32(start + lane))
+            a = a0 + a_step * n
+            b = b0 + b_step * n
+            fade_a = a * a * a * (a * (a * six - fifteen) + ten)
+            fade_b = b * b * b * (b * (b * six - fifteen) + ten)
+            near, far = a - one, b - one
+            upper = y00 * a + x00 * b
+            upper += fade_b * (y01 * a + x01 * far - upper)
+            lower = y10 * near + x10 * b
+            lower += fade_b * (y11 * near + x11 * far - lower)
+            block[lane] = scale * (upper + fade_a * (lower - upper))
 
 
 def _pair(name: str, value: tuple[int, int]) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from das3d_aug._arguments import frozen
 from das3d_aug._jit import kernel
+from das3d_aug._nonzero import nonzero, padded
 from das3d_aug.errors import ParameterError
 
 __all__ = ["skew_filter", "skew_normal_kernel"]
@@ -132,24 +133,21 @@ def filter_corners(mask, weights):
     top, bottom = max(0, y0 - half), min(height, y1 + half)
     left, right = max(0, x0 - half), min(width, x1 + half)
     # Work rows start at column x0 - half; they and the kernel's rows are padded to whole vectors.
-    padded = np.zeros((size, -(-size // _LANES) * _LANES), np.int32)
-    padded[:, :size] = weights
-    ring = np.zeros((size, x1 - x0 + half + padded.shape[1]), np.int32)
+    rows = np.zeros((size, (size + _LANES - 1) // _LANES * _LANES), np.int32)
+    rows[:, :size] = weights
+    ring = np.zeros((size, x1 - x0 + half + rows.shape[1]), np.int32)
     down = np.zeros(ring.shape[1], np.int32)
     out = np.empty((bottom - top, right - left), np.int32)
-    corners = np.zeros(-(-(x1 - x0 + 1) // 8) * 8, np.int8)
-    words = corners.view(np.int64)
+    corners = padded(x1 - x0 + 1)
+    found = np.empty(corners.size, np.int32)
     nothing = np.zeros(x1 - x0, np.int8)
     for y in range(y0, bottom + half):
         if y <= y1:
             above = mask[y - 1, x0:x1] if y > y0 else nothing
             here = mask[y, x0:x1] if y < y1 else nothing
             _corners(corners, above, here)
-            for w in range(words.size):
-                if words[w] != 0:
-                    for x in range(8 * w, 8 * w + 8):
-                        if corners[x] != 0:
-                            _add_kernel(ring, padded, y, x, np.int32(corners[x]))
+            for n in range(nonzero(corners, found)):
+                _add_kernel(ring, rows, y, found[n], np.int32(corners[found[n]]))
         _move(ring[(y - half) % size], down)
         if top <= y - half < bottom:
             _sum_right(out[y - half - top], down, left - (x0 - half))

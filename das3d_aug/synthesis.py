@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import as_depth, as_mask, as_rgb
 from das3d_aug._jit import kernel
+from das3d_aug._nonzero import nonzero, padded
 from das3d_aug.blend import in_unit_range, paint, unit_of
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.masks import axis_sign, fit_background, scan
-from das3d_aug.noise import fill_noise, lattice_grid
+from das3d_aug.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.recipe import Plan, Recipe
 from das3d_aug.skew import ONE, filter_corners, kernel_size, sample_kernel
 from das3d_aug.textures import TextureSource, as_source, colour_matrix, sharpness, tone_table
@@ -138,14 +139,16 @@ def render(
     if not in_unit_range(image):
         raise ParameterError("rgb of float32 must lie in [0, 1] without NaN; divide it by its full scale")
     given = None if foreground is None else as_mask(foreground, z.shape, "foreground")
-    out = _copies(image, z, plan)
     if not plan.anomalous or (plan.drop_rgb and plan.drop_depth):
-        return out
+        return _copies(image, z, plan)
+    if not plan.drop_rgb:
+        foreign, plan = _choose(as_source(texture), plan)
+    out = _copies(image, z, plan)
     delta, top, left, unit = _delta(z, given, plan)
     window = np.s_[top : top + delta.shape[0], left : left + delta.shape[1]]
     _apply(
         delta, z[window], out.depth[window], out.delta[window],
-        out.mask[window].view(np.uint8), out.depth_changed[window],
+        out.mask[window], out.depth_changed[window],
         np.float32(1 / ONE), np.float32(plan.dent * unit), np.float32(plan.bump * unit),
         np.float32(plan.mask_threshold * unit), np.float32(axis_sign(plan.depth_axis)), *_depth_limits(z),
         not plan.drop_depth,
@@ -154,7 +157,8 @@ def render(
         out.mask[window] = out.depth_changed[window]
         return out
     out.rgb_changed[window] = out.mask[window]
-    return replace(out, plan=_paint(out, top, left, window, as_source(texture), plan))
+    _paint(out.rgb, out.rgb_changed[window], top, left, foreign, plan)
+    return out
 
 
 def _copies(image: NDArray[Any], depth: NDArray[Any], plan: Plan) -> AnomalyPair:
@@ -187,7 +191,7 @@ def _delta(
                 "depth has no range on the foreground, so magnitudes relative to it mean nothing: "
                 "use magnitude_unit='depth'"
             )
-    noise = np.empty(depth.shape, np.float32)
+    noise = noise_buffer(depth.shape)
     fill_noise(
         noise,
         first,
@@ -232,13 +236,20 @@ def _depth_limits(depth: NDArray[Any]) -> tuple[float, float, bool]:
     return float(limits.tiny), float(limits.max), False
 
 
-def _paint(out: AnomalyPair, top: int, left: int, window: Any, source: TextureSource, plan: Plan) -> Plan:
-    """Eq. 8 into ``out.rgb``; returns the plan with the texture's name."""
+def _choose(source: TextureSource, plan: Plan) -> tuple[NDArray[np.uint8], Plan]:
+    """Find the plan's texture, and write its name into the plan if it has none yet."""
     choice = plan.texture
-    if choice.name is None:
-        name, texture = source.pick(choice.pick)
-    else:
-        name, texture = choice.name, source.named(choice.name)
+    if choice.name is not None:
+        return source.named(choice.name), plan
+    name, texture = source.pick(choice.pick)
+    return texture, replace(plan, texture=replace(choice, name=name))
+
+
+def _paint(
+    rgb: NDArray[Any], mask: NDArray[np.bool_], top: int, left: int, texture: NDArray[np.uint8], plan: Plan
+) -> None:
+    """Eq. 8 in place, in the window ``mask`` at (top, left)."""
+    choice = plan.texture
     angle = math.radians(choice.rotation)
     along, across = choice.scale * math.cos(angle), choice.scale * math.sin(angle)
     place = (
@@ -246,10 +257,9 @@ def _paint(out: AnomalyPair, top: int, left: int, window: Any, source: TextureSo
         choice.column * texture.shape[1], across, along,
     )  # fmt: skip
     paint(
-        out.rgb, out.rgb_changed[window], top, left, texture, tone_table(texture, choice), colour_matrix(choice),
-        np.float32(sharpness(choice)), place, np.float32(plan.beta), *unit_of(out.rgb),
+        rgb, mask, top, left, texture, tone_table(texture, choice), colour_matrix(choice),
+        np.float32(sharpness(choice)), place, np.float32(plan.beta), *unit_of(rgb),
     )  # fmt: skip
-    return replace(plan, texture=replace(choice, name=name))
 
 
 @kernel
@@ -300,12 +310,14 @@ def _apply(
     enabled,
 ):
     """Eqs 6 and 7 on the window, into the outputs."""
+    marked = padded(total.shape[1])
+    found = np.empty(marked.size, np.int32)
     for y in range(total.shape[0]):
-        if not _refine(mask[y], total[y], one, dent, bump, threshold) or not enabled:
-            continue
-        for x in range(total.shape[1]):
+        _refine(marked, mask[y], total[y], one, dent, bump, threshold)
+        for n in range(nonzero(marked, found) if enabled else 0):
+            x = found[n]
             z = source[y, x]
-            if not mask[y, x] or not (z > 0 and z < np.inf):
+            if not (z > 0 and z < np.inf):
                 continue
             changed[y, x] = True
             share = np.float32(total[y, x]) * one
@@ -317,12 +329,10 @@ def _apply(
 
 
 @kernel
-def _refine(mask, total, one, dent, bump, threshold):
-    """Eq. 7 on one row; returns whether any pixel is marked."""
-    some = np.uint8(0)
+def _refine(marked, mask, total, one, dent, bump, threshold):
+    """Eq. 7 on one row."""
     for x in range(mask.size):
         share = np.float32(total[x]) * one
-        marked = np.uint8(abs(share * (dent if share > 0 else bump)) >= threshold)
-        mask[x] = marked
-        some |= marked
-    return some != 0
+        at = abs(share * (dent if share > 0 else bump)) >= threshold
+        mask[x] = at
+        marked[x] = at

@@ -50,3 +50,18 @@ def test_bad_arguments(change, said):
     } | change
     with pytest.raises(ParameterError, match=said):
         blend_texture(*good.values())
+
+
+@pytest.mark.parametrize("value", [-0.0, 1.0, np.nextafter(np.float32(1), np.float32(0))])
+def test_ends_of_the_float_range_are_taken(value):
+    rgb = np.full((2, 2, 3), value, np.float32)
+    out = blend_texture(rgb, rgb, np.ones((2, 2), bool), 0.25)
+    np.testing.assert_allclose(out, rgb)
+
+
+@pytest.mark.parametrize("value", [np.nextafter(np.float32(1), np.float32(2)), -1e-40, np.nan, np.inf])
+def test_beyond_the_float_range_is_refused(value):
+    rgb = np.zeros((2, 2, 3), np.float32)
+    rgb[1, 1, 2] = value
+    with pytest.raises(ParameterError, match="lie in"):
+        blend_texture(rgb, np.zeros_like(rgb), np.ones((2, 2), bool), 0.25)

@@ -19,6 +19,7 @@ FLOORS = [
         "_arguments",
         "files",
         "geometry",
+        "_nonzero",
         "_procedural",
         "datasets._flaws",
         "datasets._parts",
