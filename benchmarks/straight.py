@@ -34,20 +34,30 @@ def perlin(shape: tuple[int, int], resolution: tuple[int, int], rotation: float,
     v = columns / 2 + (math.sin(angle) * y + math.cos(angle) * x) * columns / width
     i, j = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
     a, b = u - i, v - j
+    row, column, across = i.min(), j.min(), np.ptp(j) + 2
+    gradient_y, gradient_x = gradients(seed, row, column, np.ptp(i) + 2, across)
+    k = (i - row) * across + j - column
 
     def corner(di: int, dj: int) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            row_key = mix(np.uint64(seed) + (i + di).astype(np.uint64))
-            k = mix(row_key + (j + dj).astype(np.uint64)) >> np.uint64(56)
-        direction = 2 * np.pi * k.astype(float) / 256
-        return np.sin(direction) * (a - di) + np.cos(direction) * (b - dj)
+        at = k + di * across + dj
+        return gradient_y[at] * (a - di) + gradient_x[at] * (b - dj)
 
     def fade(t: np.ndarray) -> np.ndarray:
-        return t**3 * (t * (6 * t - 15) + 10)
+        return t * t * t * (t * (6 * t - 15) + 10)
 
-    upper = corner(0, 0) + fade(b) * (corner(0, 1) - corner(0, 0))
-    lower = corner(1, 0) + fade(b) * (corner(1, 1) - corner(1, 0))
+    upper, lower, along = corner(0, 0), corner(1, 0), fade(b)
+    upper = upper + along * (corner(0, 1) - upper)
+    lower = lower + along * (corner(1, 1) - lower)
     return math.sqrt(2) * (upper + fade(a) * (lower - upper))
+
+
+def gradients(seed: int, row: int, column: int, rows: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Unit gradients of the lattice, flat."""
+    with np.errstate(over="ignore"):
+        row_keys = mix(np.uint64(seed) + (row + np.arange(rows)).astype(np.uint64))
+        keys = mix(row_keys[:, None] + (column + np.arange(columns)).astype(np.uint64))
+    direction = 2 * np.pi * (keys >> np.uint64(56)).astype(float).ravel() / 256
+    return np.sin(direction), np.cos(direction)
 
 
 def skew_kernel(alpha: tuple[float, float], covariance: np.ndarray, size: int) -> np.ndarray:
@@ -74,7 +84,7 @@ def foreground(depth: np.ndarray) -> np.ndarray:
     q = 1 / depth[ys, xs].astype(float)
     design = np.stack([ys, xs, np.ones(ys.size)], axis=1)
     kept = consensus(design, q)
-    for _ in range(8):
+    for _ in range(5):
         solution = np.array([0.0, 0.0, q[kept].mean()])
         centred = design[kept, :2] - design[kept, :2].mean(axis=0)
         (yy, yx), (_, xx) = centred.T @ centred

@@ -122,8 +122,9 @@ def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full,
                     around = tone[texels[up + c], c] + tone[texels[down + c], c]
                     around += tone[texels[before + c], c] + tone[texels[after + c], c]
                     here[c] += sharp * (here[c] - around * quarter)
+            r, g, b = here[0], here[1], here[2]
             for c in range(3):
-                value = colour[c, 0] * here[0] + colour[c, 1] * here[1] + colour[c, 2] * here[2]
+                value = colour[c, 0] * r + colour[c, 1] * g + colour[c, 2] * b
                 value = min(max(value, np.float32(0.0)), one) * full
                 _mix_into(out, y, x, c, value, beta, full, rounding)
 

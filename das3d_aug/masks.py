@@ -26,7 +26,7 @@ DepthAxis: TypeAlias = Literal["away", "towards"]
 # The background estimate; ours, checked on real frames of tilted tables.
 _BORDER = 16  # the border is 1/16 of the shorter side wide
 _SAMPLES = 512
-_ROUNDS = 8
+_ROUNDS = 5
 _STRIDE = 7919  # a prime: three samples of a trial lie far apart
 _TRIALS = 48  # planes through three samples
 _INLIER = 0.003  # of the distance

@@ -27,7 +27,7 @@ __all__ = ["skew_filter", "skew_normal_kernel"]
 ONE = 2**28  # the integer that stands for 1.0
 _TRUNCATE = 3.0  # standard deviations; ours: the 1.1 % of mass beyond is given back by the normalisation
 _LARGEST_SIZE = 2**12 + 1
-_LANES = 16  # int32 in the widest vector
+_LANES = 8  # int32 in a vector
 
 
 def skew_normal_kernel(alpha: ArrayLike, covariance: ArrayLike, *, size: int | None = None) -> NDArray[np.float64]:
