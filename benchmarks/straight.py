@@ -73,7 +73,7 @@ def foreground(depth: np.ndarray) -> np.ndarray:
     height, width = depth.shape
     valid = np.isfinite(depth) & (depth > 0)
     border = max(1, min(height, width) // 16)
-    step = max(1, int(math.sqrt(2 * border * (height + width) / 512)))
+    step = max(1, int(math.sqrt(2 * border * (height + width) / 256)))
     frame = np.ones(depth.shape, bool)
     frame[border : height - border, border : width - border] = False
     on_grid = np.zeros(depth.shape, bool)

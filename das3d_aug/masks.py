@@ -25,7 +25,7 @@ DepthAxis: TypeAlias = Literal["away", "towards"]
 
 # The background estimate; ours, checked on real frames of tilted tables.
 _BORDER = 16  # the border is 1/16 of the shorter side wide
-_SAMPLES = 512
+_SAMPLES = 256
 _ROUNDS = 5
 _STRIDE = 7919  # a prime: three samples of a trial lie far apart
 _TRIALS = 48  # planes through three samples
@@ -85,14 +85,13 @@ def foreground_mask(
     """
     z = as_depth(depth)
     sign = axis_sign(depth_axis)
-    if threshold is None:
-        plane = fit_background(z, sign)
-    else:
+    plane = None
+    if threshold is not None:
         if isinstance(threshold, bool) or not isinstance(threshold, (int, float, np.number)) or threshold != threshold:
             raise ParameterError(f"threshold must be a number, got {threshold!r}")
         limit = float(threshold)
         plane = (0.0, 0.0, limit if sign < 0 else (1.0 / limit if limit > 0 else math.inf))
-    return scan(z, None, sign, plane)[0].view(np.bool_)
+    return scan(z, sign, plane=plane)[0].view(np.bool_)
 
 
 def refine_mask(delta: NDArray[Any], magnitude: float, threshold: float) -> NDArray[np.bool_]:
@@ -231,29 +230,47 @@ def _plane(ys, xs, qs, kept):
 
 
 def scan(
-    depth: NDArray[Any], given: NDArray[np.bool_] | None, sign: float, plane: tuple[float, float, float]
+    depth: NDArray[Any],
+    sign: float,
+    *,
+    given: NDArray[np.bool_] | None = None,
+    plane: tuple[float, float, float] | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float, int]:
     """One pass over the depth: where the foreground is, and what the synthesis has to know of it.
 
-    Foreground is valid depth within ``given``, or else in front of ``plane``.  Returned are it (uint8), its
-    first and one-past-last column in each row, its smallest and largest depth, and its number of pixels.
+    Foreground is valid depth within ``given``, or in front of ``plane``, or else of the estimated background.
+    Returned are it (uint8), its first and one-past-last column in each row, its smallest and largest depth, and
+    its number of pixels.
     """
     # The bits of positive floats sort as the floats do; as integers, validity and range take one vector loop.
-    bits = depth if depth.dtype == np.uint16 else depth.view(f"i{depth.itemsize}")
-    largest = bits.dtype.type(65535) if depth.dtype == np.uint16 else np.finfo(depth.dtype).max.view(bits.dtype)
-    inside, first, last, low, high, count = _scan(
-        depth, bits, largest, _ANYWHERE if given is None else given, given is not None, sign, *plane
+    kind, largest = _BITS[depth.dtype.type]
+    *found, low, high, count = _scan(
+        depth,
+        depth.view(kind),
+        largest,
+        _ANYWHERE if given is None else given,
+        given is not None,
+        sign,
+        plane is None,
+        *(plane or (0.0, 0.0, 0.0)),
     )
-    ends = np.array([low, high], bits.dtype).view(depth.dtype)
-    return inside, first, last, float(ends[0]), float(ends[1]), count
+    ends = np.array([low, high], kind).view(depth.dtype)
+    return *found, float(ends[0]), float(ends[1]), count
 
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
 _ANYWHERE.flags.writeable = False
+_BITS = {
+    np.float32: (np.int32, np.finfo(np.float32).max.view(np.int32)),
+    np.float64: (np.int64, np.finfo(np.float64).max.view(np.int64)),
+    np.uint16: (np.uint16, np.uint16(65535)),
+}
 
 
 @kernel
-def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):
+def _scan(depth, bits, largest, given, use_given, sign, estimate, by, bx, c):
+    if estimate and not use_given:
+        by, bx, c = fit_background(depth, sign)
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
@@ -261,10 +278,10 @@ def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):
     for y in range(height):
         row = out[y]
         if use_given:
-            _valid_within(row, bits[y], largest, given[y])
+            found, row_low, row_high = _valid_within(row, bits[y], largest, given[y])
         else:
-            _in_front(row, depth[y], bits[y], largest, sign > 0, np.float32(by * y + c), np.float32(bx))
-        found, row_low, row_high = _row_range(row, bits[y], largest)
+            base, slope = np.float32(by * y + c), np.float32(bx)
+            found, row_low, row_high = _in_front(row, depth[y], bits[y], largest, sign > 0, base, slope)
         if found:
             count += found
             low, high = min(low, row_low), max(high, row_high)
@@ -274,26 +291,28 @@ def _scan(depth, bits, largest, given, use_given, sign, by, bx, c):
 
 @kernel
 def _valid_within(row, bits, largest, given):
+    low, high, count = largest, largest - largest, np.int32(0)
     for x in range(row.size):
-        row[x] = (bits[x] > 0) & (bits[x] <= largest) & given[x]
+        inside = (bits[x] > 0) & (bits[x] <= largest) & given[x]
+        row[x] = inside
+        count += np.int32(inside)
+        low = min(low, bits[x] if inside else largest)
+        high = max(high, bits[x] if inside else high)
+    return count, low, high
 
 
 @kernel
 def _in_front(row, depth, bits, largest, away, base, slope):
+    low, high, count = largest, largest - largest, np.int32(0)
     for x in range(row.size):
         limit = base + slope * np.float32(np.int32(x))
         z = np.float32(depth[x])
         near = z * limit < np.float32(1.0) if away else z > limit
-        row[x] = (bits[x] > 0) & (bits[x] <= largest) & near
-
-
-@kernel
-def _row_range(row, bits, largest):
-    low, high, count = largest, largest - largest, np.int32(0)
-    for x in range(row.size):
-        count += np.int32(row[x])
-        low = min(low, bits[x] if row[x] else largest)
-        high = max(high, bits[x] if row[x] else high)
+        inside = (bits[x] > 0) & (bits[x] <= largest) & near
+        row[x] = inside
+        count += np.int32(inside)
+        low = min(low, bits[x] if inside else largest)
+        high = max(high, bits[x] if inside else high)
     return count, low, high
 
 

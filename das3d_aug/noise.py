@@ -63,7 +63,8 @@ def perlin_noise(
     return out[:, :width].copy()
 
 
-def noise_buffer(shape: tuple[int, int]) -> NDArray[np.float32]:
+@kernel
+def noise_buffer(shape):
     """Allocate what `fill_noise` writes to: rows with room for the last vector of pixels."""
     return np.empty((shape[0], shape[1] + LANES - 1), np.float32)
 
@@ -97,6 +98,7 @@ def lattice_grid(
 @kernel
 def fill_noise(out, first, last, seed, row0, column0, rows, columns, u0, uy, ux, v0, vy, vx):
     """Write noise to the columns first[y] … last[y] - 1 of every row y, and anything to those behind."""
+    per_u, per_v = _pixels_per_cell(ux), _pixels_per_cell(vx)
     gradient_y, gradient_x = _gradients(seed, row0, column0, rows, columns)
     for y in range(out.shape[0]):
         x, end = first[y], last[y]
@@ -105,7 +107,7 @@ def fill_noise(out, first, last, seed, row0, column0, rows, columns, u0, uy, ux,
             v = v0 + vy * y + vx * x
             i, j = int(u), int(v)
             a, b = u - i, v - j
-            steps = min(end - x, _steps_to_border(a, ux), _steps_to_border(b, vx))
+            steps = min(end - x, _steps_to_border(a, per_u), _steps_to_border(b, per_v))
             k = i * columns + j
             _fill_cell(
                 out[y, x : x + LANES * ((steps + LANES - 1) // LANES)],
@@ -140,13 +142,15 @@ def _mix(z):
 
 
 @kernel
-def _steps_to_border(a, step):
-    """Count the pixels that, from offset ``a`` in [0, 1) on, stay in the cell; a large number if all do."""
-    if step > 1e-12:
-        return max(1, int(math.ceil((1.0 - a) / step)))
-    if step < -1e-12:
-        return max(1, int(a / -step) + 1)
-    return 1 << 30
+def _pixels_per_cell(step):
+    """Invert a step along a row, in cells per pixel; a step of next to nothing never leaves its cell."""
+    return 1.0 / step if abs(step) > 1e-9 else 1e9
+
+
+@kernel
+def _steps_to_border(a, per_cell):
+    """Count the pixels that, from offset ``a`` in [0, 1) on, stay in the cell."""
+    return int((1.0 - a) * per_cell) + 1 if per_cell > 0 else int(-a * per_cell) + 1
 
 
 @kernel

@@ -64,7 +64,10 @@ class Stream:
     def bits(self) -> int:
         """Draw 64 random bits as an integer."""
         self._counter += 1
-        return _mix((self._key + self._counter * _GAMMA) & _MASK)
+        z = (self._key + self._counter * _GAMMA) & _MASK  # `_mix`, written out: a sample draws some thirty times
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return z ^ (z >> 31)
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """Draw from U(low, high); ``low == high`` gives that value exactly."""

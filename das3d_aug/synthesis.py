@@ -29,7 +29,7 @@ from das3d_aug._jit import kernel
 from das3d_aug._nonzero import nonzero, padded
 from das3d_aug.blend import in_unit_range, paint, unit_of
 from das3d_aug.errors import ForegroundError, ParameterError
-from das3d_aug.masks import axis_sign, fit_background, scan
+from das3d_aug.masks import axis_sign, scan
 from das3d_aug.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.recipe import Plan, Recipe
 from das3d_aug.skew import ONE, filter_corners, kernel_size, sample_kernel
@@ -149,9 +149,8 @@ def render(
     _apply(
         delta, z[window], out.depth[window], out.delta[window],
         out.mask[window], out.depth_changed[window],
-        np.float32(1 / ONE), np.float32(plan.dent * unit), np.float32(plan.bump * unit),
-        np.float32(plan.mask_threshold * unit), np.float32(axis_sign(plan.depth_axis)), *_depth_limits(z),
-        not plan.drop_depth,
+        plan.dent * unit, plan.bump * unit, plan.mask_threshold * unit, axis_sign(plan.depth_axis),
+        *_depth_limits(z), not plan.drop_depth,
     )  # fmt: skip
     if plan.drop_rgb:
         out.mask[window] = out.depth_changed[window]
@@ -178,9 +177,7 @@ def _delta(
     depth: NDArray[Any], given: NDArray[np.bool_] | None, plan: Plan
 ) -> tuple[NDArray[np.int32], int, int, float]:
     """Eqs 1 to 5: the window of Delta_Z that can differ from zero, its corner, and the unit of the magnitudes."""
-    sign = axis_sign(plan.depth_axis)
-    plane = fit_background(depth, sign) if given is None else (0.0, 0.0, 0.0)
-    inside, first, last, low, high, count = scan(depth, given, sign, plane)
+    inside, first, last, low, high, count = scan(depth, axis_sign(plan.depth_axis), given=given)
     if count == 0:
         raise ForegroundError(_no_foreground(depth, given is None))
     unit = 1.0
@@ -191,22 +188,14 @@ def _delta(
                 "depth has no range on the foreground, so magnitudes relative to it mean nothing: "
                 "use magnitude_unit='depth'"
             )
-    noise = noise_buffer(depth.shape)
-    fill_noise(
-        noise,
-        first,
-        last,
-        np.uint64(plan.noise_seed),
-        *lattice_grid(plan.shape, plan.resolution, plan.rotation),
-    )
-    threshold = plan.threshold
-    if plan.area is not None:
-        step = max(1, math.isqrt(depth.size // _QUANTILE_SAMPLES))
-        threshold = _quantile(noise, inside, first, last, plan.area, step)
-    mask = inside.view(np.int8)  # the foreground is not needed again: reuse its memory for M_t
-    _ternarise(mask, noise, first, last, np.float32(threshold))
-    weights = _weights(plan)
-    return *filter_corners(mask, weights), unit
+    row, both, column = plan.covariance
+    window = _filtered_mask(
+        inside, first, last, np.uint64(plan.noise_seed),
+        lattice_grid(plan.shape, plan.resolution, plan.rotation),
+        plan.threshold, -1.0 if plan.area is None else plan.area,
+        *plan.alpha, row, both, column, kernel_size(row, column) if plan.skew else 1,
+    )  # fmt: skip
+    return *window, unit
 
 
 def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
@@ -217,15 +206,6 @@ def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
             "nothing stands out of the background: give foreground=, for example depth > 0 if the part fills the image"
         )
     return "foreground is empty, or holds no valid depth"
-
-
-def _weights(plan: Plan) -> NDArray[np.int32]:
-    """Sample the kernel in integers that add up to about ONE; a single pixel without the skew filter."""
-    if not plan.skew:
-        return np.full((1, 1), ONE, np.int32)
-    row, both, column = plan.covariance
-    weights = sample_kernel(*plan.alpha, row, both, column, kernel_size(row, column))
-    return np.rint(weights * ONE).astype(np.int32)
 
 
 def _depth_limits(depth: NDArray[Any]) -> tuple[float, float, bool]:
@@ -263,8 +243,26 @@ def _paint(
 
 
 @kernel
-def _quantile(noise, inside, first, last, area, step):
-    """Threshold on |noise| that leaves about ``area`` of the foreground (sampled every ``step`` rows and columns)."""
+def _filtered_mask(
+    inside, first, last, seed, grid, threshold, area, alpha_y, alpha_x, yy, yx, xx, size
+):  # fmt: skip
+    """Eqs 1 to 5 on a foreground: what `filter_corners` returns."""
+    noise = noise_buffer(inside.shape)
+    fill_noise(noise, first, last, seed, *grid)
+    if area >= 0.0:
+        threshold = _quantile(noise, inside, first, last, area)
+    mask = inside.view(np.int8)  # the foreground is not needed again: its memory becomes M_t
+    _ternarise(mask, noise, first, last, np.float32(threshold))
+    if size == 1:  # without the skew filter
+        return filter_corners(mask, np.full((1, 1), ONE, np.int32))
+    weights = sample_kernel(alpha_y, alpha_x, yy, yx, xx, size)
+    return filter_corners(mask, np.rint(weights * ONE).astype(np.int32))
+
+
+@kernel
+def _quantile(noise, inside, first, last, area):
+    """Threshold on |noise| that leaves about ``area`` of the foreground (a few samples of it)."""
+    step = max(1, int(math.sqrt(inside.size // _QUANTILE_SAMPLES)))
     counts = np.zeros(_BINS, np.int64)
     total = 0
     for y in range(0, noise.shape[0], step):
@@ -293,34 +291,24 @@ def _ternarise(mask, noise, first, last, threshold):
 
 @kernel
 def _apply(
-    total,
-    source,
-    depth,
-    delta,
-    mask,
-    changed,
-    one,
-    dent,
-    bump,
-    threshold,
-    sign,
-    lowest,
-    highest,
-    whole,
-    enabled,
-):
+    total, source, depth, delta, mask, changed, dent, bump, threshold, sign, lowest, highest, whole, enabled
+):  # fmt: skip
     """Eqs 6 and 7 on the window, into the outputs."""
+    # |share| >= threshold / magnitude, in the integers that the filter works in.
+    most = 2.0**30
+    up = np.int32(min(math.ceil(threshold / dent * ONE), most) if dent > 0 else most)
+    down = np.int32(-min(math.ceil(threshold / bump * ONE), most) if bump > 0 else -most)
     marked = padded(total.shape[1])
     found = np.empty(marked.size, np.int32)
     for y in range(total.shape[0]):
-        _refine(marked, mask[y], total[y], one, dent, bump, threshold)
+        _refine(marked, mask[y], total[y], up, down)
         for n in range(nonzero(marked, found) if enabled else 0):
             x = found[n]
             z = source[y, x]
             if not (z > 0 and z < np.inf):
                 continue
             changed[y, x] = True
-            share = np.float32(total[y, x]) * one
+            share = total[y, x] / ONE
             moved = float(z) + sign * (share * (dent if share > 0 else bump))
             if whole:
                 moved = np.rint(moved)
@@ -329,10 +317,9 @@ def _apply(
 
 
 @kernel
-def _refine(marked, mask, total, one, dent, bump, threshold):
+def _refine(marked, mask, total, up, down):
     """Eq. 7 on one row."""
     for x in range(mask.size):
-        share = np.float32(total[x]) * one
-        at = abs(share * (dent if share > 0 else bump)) >= threshold
-        mask[x] = at
-        marked[x] = at
+        marked[x] = (total[x] >= up) | (total[x] <= down)
+    for x in range(mask.size):
+        mask[x] = marked[x]
