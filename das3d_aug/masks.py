@@ -239,8 +239,8 @@ def scan(
     """One pass over the depth: where the foreground is, and what the synthesis has to know of it.
 
     Foreground is valid depth within ``given``, or in front of ``plane``, or else of the estimated background.
-    Returned are it (uint8), its first and one-past-last column in each row, its smallest and largest depth, and
-    its number of pixels.
+    Returned are it (uint8), bounds of its columns in each row (first, one past the last), its smallest and
+    largest depth, and its number of pixels.
     """
     # The bits of positive floats sort as the floats do; as integers, validity and range take one vector loop.
     kind, largest = _BITS[depth.dtype.type]
@@ -260,6 +260,7 @@ def scan(
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
 _ANYWHERE.flags.writeable = False
+_VECTOR = 16  # bytes
 _BITS = {
     np.float32: (np.int32, np.finfo(np.float32).max.view(np.int32)),
     np.float64: (np.int64, np.finfo(np.float64).max.view(np.int64)),
@@ -274,58 +275,83 @@ def _scan(depth, bits, largest, given, use_given, sign, estimate, by, bx, c):
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
-    low, high, count = largest, largest - largest, 0
+    low, high, count = largest, bits.dtype.type(0), 0
     for y in range(height):
         row = out[y]
         if use_given:
-            found, row_low, row_high = _valid_within(row, bits[y], largest, given[y])
+            _valid_within(row, bits[y], largest, given[y])
+        elif sign > 0:
+            _nearer(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
         else:
-            base, slope = np.float32(by * y + c), np.float32(bx)
-            found, row_low, row_high = _in_front(row, depth[y], bits[y], largest, sign > 0, base, slope)
+            _higher(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
+        found = _count(row)
         if found:
             count += found
+            row_low, row_high = _row_range(row, bits[y], largest)
             low, high = min(low, row_low), max(high, row_high)
             _extent(row, y, first, last)
     return out, first, last, low, high, count
 
 
+# One loop does one thing in each of these: only so do they all become vector instructions.
+
+
 @kernel
 def _valid_within(row, bits, largest, given):
-    low, high, count = largest, largest - largest, np.int32(0)
     for x in range(row.size):
-        inside = (bits[x] > 0) & (bits[x] <= largest) & given[x]
-        row[x] = inside
-        count += np.int32(inside)
-        low = min(low, bits[x] if inside else largest)
-        high = max(high, bits[x] if inside else high)
-    return count, low, high
+        row[x] = (bits[x] > 0) & (bits[x] <= largest) & given[x]
 
 
 @kernel
-def _in_front(row, depth, bits, largest, away, base, slope):
-    low, high, count = largest, largest - largest, np.int32(0)
+def _nearer(row, depth, bits, largest, base, slope):
     for x in range(row.size):
         limit = base + slope * np.float32(np.int32(x))
-        z = np.float32(depth[x])
-        near = z * limit < np.float32(1.0) if away else z > limit
-        inside = (bits[x] > 0) & (bits[x] <= largest) & near
-        row[x] = inside
-        count += np.int32(inside)
-        low = min(low, bits[x] if inside else largest)
-        high = max(high, bits[x] if inside else high)
-    return count, low, high
+        row[x] = (bits[x] > 0) & (bits[x] <= largest) & (np.float32(depth[x]) * limit < np.float32(1.0))
+
+
+@kernel
+def _higher(row, depth, bits, largest, base, slope):
+    for x in range(row.size):
+        limit = base + slope * np.float32(np.int32(x))
+        row[x] = (bits[x] > 0) & (bits[x] <= largest) & (np.float32(depth[x]) > limit)
+
+
+@kernel
+def _count(row):
+    count = np.int32(0)
+    for x in range(row.size):
+        count += np.int32(row[x])
+    return count
+
+
+@kernel
+def _row_range(row, bits, largest):
+    low, high = largest, bits.dtype.type(0)
+    for x in range(row.size):
+        low = min(low, bits[x] if row[x] else largest)
+        high = max(high, bits[x] if row[x] else bits.dtype.type(0))
+    return low, high
 
 
 @kernel
 def _extent(row, y, first, last):
+    """Bound the columns that are not zero, in steps of a vector."""
     x = 0
-    while row[x] == 0:
-        x += 1
+    while x + _VECTOR <= row.size and _empty(row[x : x + _VECTOR]):
+        x += _VECTOR
     first[y] = x
     x = row.size
-    while row[x - 1] == 0:
-        x -= 1
+    while x - _VECTOR >= first[y] and _empty(row[x - _VECTOR : x]):
+        x -= _VECTOR
     last[y] = x
+
+
+@kernel
+def _empty(block):
+    some = np.uint8(0)
+    for k in range(_VECTOR):
+        some |= block[k]
+    return some == 0
 
 
 def _non_negative(name: str, value: float) -> float:

@@ -4,9 +4,10 @@
 sum 1 and convolved with the mask.  Offsets, ``alpha`` and ``Sigma`` are in (row, column) order; ``Sigma`` is a
 covariance in px², ``alpha`` in 1/px.  The skew moves the kernel's mean off its centre, which is the point of it.
 
-A ternary mask is piecewise constant, so its second difference (down, then right) is zero except at corners:
-adding the kernel there and summing twice gives the convolution.  It is done in integers (2⁻²⁸ of the kernel's
-sum), so it is exact in any order, and zero stays zero.  The cost follows the perimeter and not the area.
+A ternary mask is piecewise constant, so its downward difference is zero but along edges.  Each run of equal
+difference adds the kernel's rows, summed to the right, and one sum down each column gives the convolution.  It is
+done in integers (2⁻²⁸ of the kernel's sum), so it is exact in any order, and zero stays zero.  The cost follows the
+perimeter and not the area.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def skew_filter(mask: NDArray[Any], kernel: NDArray[np.float64]) -> NDArray[np.f
     if not np.isfinite(weights).all() or np.abs(weights).sum() > 4:
         raise ParameterError("kernel must be finite, its absolute values adding up to at most 4")
     ternary = frozen(mask.astype(np.int8))
-    total, top, left = filter_corners(ternary, np.ascontiguousarray(np.rint(weights * ONE), np.int32))
+    total, top, left = filter_runs(ternary, np.ascontiguousarray(np.rint(weights * ONE), np.int32))
     out = np.zeros(mask.shape, np.float32)
     out[top : top + total.shape[0], left : left + total.shape[1]] = total * np.float32(1.0 / ONE)
     return out
@@ -122,7 +123,7 @@ def sample_kernel(alpha_y, alpha_x, yy, yx, xx, size):
 
 
 @kernel
-def filter_corners(mask, weights):
+def filter_runs(mask, weights):
     """Convolve where the result can differ from zero: (int32 rows x columns in units of 1/ONE, top, left)."""
     height, width = mask.shape
     size = weights.shape[0]
@@ -132,44 +133,51 @@ def filter_corners(mask, weights):
         return np.empty((0, 0), np.int32), 0, 0
     top, bottom = max(0, y0 - half), min(height, y1 + half)
     left, right = max(0, x0 - half), min(width, x1 + half)
-    # Work rows start at column x0 - half; they and the kernel's rows are padded to whole vectors.
-    rows = np.zeros((size, (size + _LANES - 1) // _LANES * _LANES), np.int32)
-    rows[:, :size] = weights
-    ring = np.zeros((size, x1 - x0 + half + rows.shape[1]), np.int32)
+    sums = _row_sums(weights)
+    # Work rows start at column x0 - half.
+    ring = np.zeros((size, x1 - x0 + sums.shape[1]), np.int32)
     down = np.zeros(ring.shape[1], np.int32)
     out = np.empty((bottom - top, right - left), np.int32)
-    corners = padded(x1 - x0 + 1)
-    found = np.empty(corners.size, np.int32)
+    steps = padded(x1 - x0)
+    found = np.empty(steps.size, np.int32)
     nothing = np.zeros(x1 - x0, np.int8)
     for y in range(y0, bottom + half):
         if y <= y1:
             above = mask[y - 1, x0:x1] if y > y0 else nothing
             here = mask[y, x0:x1] if y < y1 else nothing
-            _corners(corners, above, here)
-            for n in range(nonzero(corners, found)):
-                _add_kernel(ring, rows, y, found[n], np.int32(corners[found[n]]))
-        _move(ring[(y - half) % size], down)
+            for x in range(here.size):
+                steps[x] = here[x] - above[x]
+            n, count = 0, nonzero(steps, found)
+            while n < count:
+                start, step = n, steps[found[n]]
+                n += 1
+                while n < count and found[n] == found[n - 1] + 1 and steps[found[n]] == step:
+                    n += 1
+                _add_run(ring, sums, y, found[start], n - start, np.int32(step))
+        finished = ring[(y - half) % size]
+        for x in range(finished.size):
+            down[x] += finished[x]
+            finished[x] = 0
         if top <= y - half < bottom:
-            _sum_right(out[y - half - top], down, left - (x0 - half))
+            row = out[y - half - top]
+            source = down[left - (x0 - half) :]
+            for x in range(row.size):
+                row[x] = source[x]
     return out, top, left
 
 
 @kernel
-def _corners(corners, above, here):
-    """Second difference of the mask: downwards, then to the right; one longer than its row."""
-    n = here.size
-    corners[0] = here[0] - above[0]
-    middle, a0, a1, h0, h1 = corners[1:n], above[: n - 1], above[1:], here[: n - 1], here[1:]
-    for x in range(middle.size):
-        middle[x] = (h1[x] - a1[x]) - (h0[x] - a0[x])
-    corners[n] = above[n - 1] - here[n - 1]
-
-
-@kernel
-def _move(finished, down):
-    for x in range(finished.size):
-        down[x] += finished[x]
-        finished[x] = 0
+def _row_sums(weights):
+    """Sums of each kernel row up to each column; the last one repeats to whole vectors."""
+    size = weights.shape[0]
+    sums = np.empty((size, (size + _LANES - 1) // _LANES * _LANES), np.int32)
+    for i in range(size):
+        total = np.int32(0)
+        for j in range(sums.shape[1]):
+            if j < size:
+                total += weights[i, j]
+            sums[i, j] = total
+    return sums
 
 
 @kernel
@@ -197,24 +205,21 @@ def _bounds(mask):
 
 
 @kernel
-def _add_kernel(ring, weights, y, x, factor):
-    size, width = weights.shape
+def _add_run(ring, sums, y, x, length, step):
+    """Add the kernel at ``length`` pixels from column ``x`` on: each of its rows rises, stays, and falls."""
+    size, width = sums.shape
     k = (y - size // 2) % size
     for i in range(size):
-        target, source = ring[k, x : x + width], weights[i]
+        source = sums[i]
+        rise, fall = ring[k, x : x + width], ring[k, x + length : x + length + width]
         for j in range(source.size):
-            target[j] += factor * source[j]
+            rise[j] += step * source[j]
+        stay, total = ring[k, x + width : x + width + length], step * source[width - 1]
+        for j in range(stay.size):
+            stay[j] += total
+        for j in range(source.size):
+            fall[j] -= step * source[j]
         k = k + 1 if k + 1 < size else 0
-
-
-@kernel
-def _sum_right(row, down, skip):
-    total = np.int32(0)
-    for x in range(skip):
-        total += down[x]
-    for x in range(row.size):
-        total += down[skip + x]
-        row[x] = total
 
 
 def _finite(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

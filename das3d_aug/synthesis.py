@@ -32,7 +32,7 @@ from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.masks import axis_sign, scan
 from das3d_aug.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.recipe import Plan, Recipe
-from das3d_aug.skew import ONE, filter_corners, kernel_size, sample_kernel
+from das3d_aug.skew import ONE, filter_runs, kernel_size, sample_kernel
 from das3d_aug.textures import TextureSource, as_source, colour_matrix, sharpness, tone_table
 
 __all__ = ["AnomalyPair", "render", "synthesize"]
@@ -41,7 +41,7 @@ Texture = NDArray[Any] | str | Path | TextureSource
 
 _DEFAULT_RECIPE = Recipe()
 _BINS = 1024  # of |noise|, to find the threshold that leaves the planned area
-_QUANTILE_SAMPLES = 2**14
+_QUANTILE_SAMPLES = 2**12
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -246,7 +246,7 @@ def _paint(
 def _filtered_mask(
     inside, first, last, seed, grid, threshold, area, alpha_y, alpha_x, yy, yx, xx, size
 ):  # fmt: skip
-    """Eqs 1 to 5 on a foreground: what `filter_corners` returns."""
+    """Eqs 1 to 5 on a foreground: what `filter_runs` returns."""
     noise = noise_buffer(inside.shape)
     fill_noise(noise, first, last, seed, *grid)
     if area >= 0.0:
@@ -254,9 +254,9 @@ def _filtered_mask(
     mask = inside.view(np.int8)  # the foreground is not needed again: its memory becomes M_t
     _ternarise(mask, noise, first, last, np.float32(threshold))
     if size == 1:  # without the skew filter
-        return filter_corners(mask, np.full((1, 1), ONE, np.int32))
+        return filter_runs(mask, np.full((1, 1), ONE, np.int32))
     weights = sample_kernel(alpha_y, alpha_x, yy, yx, xx, size)
-    return filter_corners(mask, np.rint(weights * ONE).astype(np.int32))
+    return filter_runs(mask, np.rint(weights * ONE).astype(np.int32))
 
 
 @kernel
@@ -265,11 +265,10 @@ def _quantile(noise, inside, first, last, area):
     step = max(1, int(math.sqrt(inside.size // _QUANTILE_SAMPLES)))
     counts = np.zeros(_BINS, np.int64)
     total = 0
-    for y in range(0, noise.shape[0], step):
-        for x in range(first[y], last[y], step):
+    for y in range(0, inside.shape[0], step):
+        for x in range((first[y] + step - 1) // step * step, last[y], step):
             if inside[y, x]:
-                k = min(int(abs(noise[y, x]) * np.float32(_BINS)), _BINS - 1)
-                counts[k] += 1
+                counts[min(int(abs(noise[y, x]) * np.float32(_BINS)), _BINS - 1)] += 1
                 total += 1
     above = 0
     for k in range(_BINS - 1, -1, -1):
