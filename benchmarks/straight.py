@@ -177,12 +177,12 @@ def render(
 
 
 def _paint(rgb: np.ndarray, mask: np.ndarray, plan: Plan, texture: object) -> np.ndarray:
-    """Eq. 8 with the varied texture."""
+    """Eq. 8 over the whole image, with the varied texture."""
     _, image = as_source(texture).pick(plan.texture.pick)
     choice = plan.texture
     angle = math.radians(choice.rotation)
     along, across = choice.scale * math.cos(angle), choice.scale * math.sin(angle)
-    y, x = np.nonzero(mask)
+    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
     v = np.floor(choice.row * image.shape[0] + along * y - across * x).astype(int)
     u = np.floor(choice.column * image.shape[1] + across * y + along * x).astype(int)
 
@@ -190,18 +190,17 @@ def _paint(rgb: np.ndarray, mask: np.ndarray, plan: Plan, texture: object) -> np
         k = k % (2 * size)
         return np.where(k < size, k, 2 * size - 1 - k)
 
-    table = tone_table(image, choice).astype(float)
+    toned = np.stack([tone_table(image, choice)[image[..., c], c] for c in range(3)], axis=-1).astype(float)
 
     def sample(dv: int, du: int) -> np.ndarray:
-        raw = image[mirrored(v + dv, image.shape[0]), mirrored(u + du, image.shape[1])]
-        return np.stack([table[raw[:, c], c] for c in range(3)], axis=1)
+        return toned[mirrored(v + dv, image.shape[0]), mirrored(u + du, image.shape[1])]
 
-    here = sample(0, 0)
-    around = (sample(-1, 0) + sample(1, 0) + sample(0, -1) + sample(0, 1)) / 4
-    here = here + float(sharpness(choice)) * (here - around)
-    foreign = np.clip(here @ colour_matrix(choice).astype(float).T, 0, 1)
+    foreign = sample(0, 0)
+    if sharpness(choice):
+        around = (sample(-1, 0) + sample(1, 0) + sample(0, -1) + sample(0, 1)) / 4
+        foreign = foreign + float(sharpness(choice)) * (foreign - around)
     full = 255 if rgb.dtype == np.uint8 else 1
-    mixed = (1 - plan.beta) * foreign * full + plan.beta * rgb[y, x]
-    out = rgb.copy()
-    out[y, x] = np.floor(mixed + 0.5) if full == 255 else mixed
-    return out
+    foreign = full * np.clip(foreign @ colour_matrix(choice).astype(float).T, 0, 1)
+    share = mask[..., None].astype(float)
+    blended = (1 - share) * rgb + share * ((1 - plan.beta) * foreign + plan.beta * rgb)
+    return (np.floor(blended + 0.5) if full == 255 else blended).astype(rgb.dtype)

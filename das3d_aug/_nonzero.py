@@ -1,4 +1,4 @@
-"""Where a row of bytes is not zero, for rows that are zero almost everywhere: eight bytes are compared at once."""
+"""Where a row of bytes is not zero, for rows that mostly are: several bytes are compared at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import numpy as np
 
 from das3d_aug._jit import kernel
 
-__all__ = ["nonzero", "padded"]
+__all__ = ["ends", "nonzero", "padded"]
+
+_VECTOR = 16  # bytes
 
 
 @kernel
@@ -27,3 +29,27 @@ def nonzero(row, found):
                     found[count] = x
                     count += 1
     return count
+
+
+@kernel
+def ends(row):
+    """Find the first and one past the last place at which a row that is not all zero is not zero."""
+    first = 0
+    while first + _VECTOR <= row.size and _empty(row[first : first + _VECTOR]):
+        first += _VECTOR
+    while row[first] == 0:
+        first += 1
+    last = row.size
+    while last >= _VECTOR and _empty(row[last - _VECTOR : last]):
+        last -= _VECTOR
+    while row[last - 1] == 0:
+        last -= 1
+    return first, last
+
+
+@kernel
+def _empty(block):
+    some = block[0]
+    for k in range(1, _VECTOR):
+        some |= block[k]
+    return some == 0

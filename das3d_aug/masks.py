@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import as_depth
 from das3d_aug._jit import kernel
+from das3d_aug._nonzero import ends
 from das3d_aug.errors import ParameterError
 
 __all__ = ["DepthAxis", "foreground_mask", "refine_mask", "ternary_mask"]
@@ -235,16 +236,16 @@ def scan(
     *,
     given: NDArray[np.bool_] | None = None,
     plane: tuple[float, float, float] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float, int]:
+) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float]:
     """One pass over the depth: where the foreground is, and what the synthesis has to know of it.
 
     Foreground is valid depth within ``given``, or in front of ``plane``, or else of the estimated background.
-    Returned are it (uint8), bounds of its columns in each row (first, one past the last), its smallest and
-    largest depth, and its number of pixels.
+    Returned are it (uint8), its first and one-past-last column in each row, and its smallest and largest depth
+    (0 if there is no foreground).
     """
     # The bits of positive floats sort as the floats do; as integers, validity and range take one vector loop.
     kind, largest = _BITS[depth.dtype.type]
-    *found, low, high, count = _scan(
+    *found, low, high = _scan(
         depth,
         depth.view(kind),
         largest,
@@ -254,13 +255,12 @@ def scan(
         plane is None,
         *(plane or (0.0, 0.0, 0.0)),
     )
-    ends = np.array([low, high], kind).view(depth.dtype)
-    return *found, float(ends[0]), float(ends[1]), count
+    limits = np.array([low, high], kind).view(depth.dtype)
+    return *found, float(limits[0]), float(limits[1])
 
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
 _ANYWHERE.flags.writeable = False
-_VECTOR = 16  # bytes
 _BITS = {
     np.float32: (np.int32, np.finfo(np.float32).max.view(np.int32)),
     np.float64: (np.int64, np.finfo(np.float64).max.view(np.int64)),
@@ -275,7 +275,7 @@ def _scan(depth, bits, largest, given, use_given, sign, estimate, by, bx, c):
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
-    low, high, count = largest, bits.dtype.type(0), 0
+    low, high = largest, bits.dtype.type(0)
     for y in range(height):
         row = out[y]
         if use_given:
@@ -284,13 +284,11 @@ def _scan(depth, bits, largest, given, use_given, sign, estimate, by, bx, c):
             _nearer(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
         else:
             _higher(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
-        found = _count(row)
-        if found:
-            count += found
-            row_low, row_high = _row_range(row, bits[y], largest)
+        row_low, row_high = _row_range(row, bits[y], largest)
+        if row_high > 0:
             low, high = min(low, row_low), max(high, row_high)
-            _extent(row, y, first, last)
-    return out, first, last, low, high, count
+            first[y], last[y] = ends(row)
+    return out, first, last, low, high
 
 
 # One loop does one thing in each of these: only so do they all become vector instructions.
@@ -317,41 +315,12 @@ def _higher(row, depth, bits, largest, base, slope):
 
 
 @kernel
-def _count(row):
-    count = np.int32(0)
-    for x in range(row.size):
-        count += np.int32(row[x])
-    return count
-
-
-@kernel
 def _row_range(row, bits, largest):
     low, high = largest, bits.dtype.type(0)
     for x in range(row.size):
         low = min(low, bits[x] if row[x] else largest)
         high = max(high, bits[x] if row[x] else bits.dtype.type(0))
     return low, high
-
-
-@kernel
-def _extent(row, y, first, last):
-    """Bound the columns that are not zero, in steps of a vector."""
-    x = 0
-    while x + _VECTOR <= row.size and _empty(row[x : x + _VECTOR]):
-        x += _VECTOR
-    first[y] = x
-    x = row.size
-    while x - _VECTOR >= first[y] and _empty(row[x - _VECTOR : x]):
-        x -= _VECTOR
-    last[y] = x
-
-
-@kernel
-def _empty(block):
-    some = np.uint8(0)
-    for k in range(_VECTOR):
-        some |= block[k]
-    return some == 0
 
 
 def _non_negative(name: str, value: float) -> float:

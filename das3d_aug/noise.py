@@ -87,11 +87,11 @@ def lattice_grid(
     vy, vx = sine * cells_x / width, cosine * cells_x / width
     u0 = cells_y / 2 - uy * (height - 1) / 2 - ux * (width - 1) / 2
     v0 = cells_x / 2 - vy * (height - 1) / 2 - vx * (width - 1) / 2
-    corners = [(y, x) for y in (0, height - 1) for x in (0, width - 1)]
-    us = [u0 + uy * y + ux * x for y, x in corners]
-    vs = [v0 + vy * y + vx * x for y, x in corners]
-    row0, column0 = math.floor(min(us)) - 1, math.floor(min(vs)) - 1
-    rows, columns = math.floor(max(us)) - row0 + 3, math.floor(max(vs)) - column0 + 3
+    reach_u = (abs(uy) * (height - 1) + abs(ux) * (width - 1)) / 2
+    reach_v = (abs(vy) * (height - 1) + abs(vx) * (width - 1)) / 2
+    row0, column0 = math.floor(cells_y / 2 - reach_u) - 1, math.floor(cells_x / 2 - reach_v) - 1
+    rows = math.floor(cells_y / 2 + reach_u) - row0 + 3
+    columns = math.floor(cells_x / 2 + reach_v) - column0 + 3
     return row0, column0, rows, columns, u0 - row0, uy, ux, v0 - column0, vy, vx
 
 
@@ -163,7 +163,6 @@ def _fill_cell(row, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x
     one, six, ten, fifteen = np.float32(1.0), np.float32(6.0), np.float32(10.0), np.float32(15.0)
     scale = np.float32(math.sqrt(2.0))
     for start in range(0, row.size, LANES):
-        block = row[start : start + LANES]
         for lane in range(LANES):
             n = np.float32(np.int32(start + lane))
             a = a0 + a_step * n
@@ -175,7 +174,7 @@ def _fill_cell(row, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x
             upper += fade_b * (y01 * a + x01 * far - upper)
             lower = y10 * near + x10 * b
             lower += fade_b * (y11 * near + x11 * far - lower)
-            block[lane] = scale * (upper + fade_a * (lower - upper))
+            row[np.uint64(start + lane)] = scale * (upper + fade_a * (lower - upper))
 
 
 def _pair(name: str, value: tuple[int, int]) -> tuple[int, int]:

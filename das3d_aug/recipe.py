@@ -91,6 +91,14 @@ class Plan:
     texture: TexturePlan
     version: int = VERSION
 
+    def with_texture(self, name: str) -> Plan:
+        """Return the plan with its texture's name filled in."""
+        # What `dataclasses.replace` does, without checking and setting every other field: it runs for each sample.
+        texture, plan = object.__new__(TexturePlan), object.__new__(Plan)
+        texture.__dict__.update(self.texture.__dict__, name=name)
+        plan.__dict__.update(self.__dict__, texture=texture)
+        return plan
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings, lists and dicts, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

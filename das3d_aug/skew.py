@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from das3d_aug._arguments import frozen
 from das3d_aug._jit import kernel
-from das3d_aug._nonzero import nonzero, padded
+from das3d_aug._nonzero import ends, nonzero, padded
 from das3d_aug.errors import ParameterError
 
 __all__ = ["skew_filter", "skew_normal_kernel"]
@@ -168,7 +168,7 @@ def filter_runs(mask, weights):
 
 @kernel
 def _row_sums(weights):
-    """Sums of each kernel row up to each column; the last one repeats to whole vectors."""
+    """Sum each kernel row up to each column; the last sum repeats to whole vectors."""
     size = weights.shape[0]
     sums = np.empty((size, (size + _LANES - 1) // _LANES * _LANES), np.int32)
     for i in range(size):
@@ -193,14 +193,8 @@ def _bounds(mask):
         if used == 0:
             continue
         y0, y1 = min(y0, y), y + 1
-        x = 0
-        while row[x] == 0:
-            x += 1
-        x0 = min(x0, x)
-        x = width
-        while row[x - 1] == 0:
-            x -= 1
-        x1 = max(x1, x)
+        first, last = ends(row)
+        x0, x1 = min(x0, first), max(x1, last)
     return y0, y1, x0, x1
 
 

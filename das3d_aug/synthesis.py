@@ -17,7 +17,7 @@ the opposite).  Outside M* nothing changes: what eq. 7 calls normal is left bit 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +150,7 @@ def render(
         delta, z[window], out.depth[window], out.delta[window],
         out.mask[window], out.depth_changed[window],
         plan.dent * unit, plan.bump * unit, plan.mask_threshold * unit, axis_sign(plan.depth_axis),
-        *_depth_limits(z), not plan.drop_depth,
+        *_LIMITS[z.dtype.type], not plan.drop_depth,
     )  # fmt: skip
     if plan.drop_rgb:
         out.mask[window] = out.depth_changed[window]
@@ -177,8 +177,8 @@ def _delta(
     depth: NDArray[Any], given: NDArray[np.bool_] | None, plan: Plan
 ) -> tuple[NDArray[np.int32], int, int, float]:
     """Eqs 1 to 5: the window of Delta_Z that can differ from zero, its corner, and the unit of the magnitudes."""
-    inside, first, last, low, high, count = scan(depth, axis_sign(plan.depth_axis), given=given)
-    if count == 0:
+    inside, first, last, low, high = scan(depth, axis_sign(plan.depth_axis), given=given)
+    if high == 0:
         raise ForegroundError(_no_foreground(depth, given is None))
     unit = 1.0
     if plan.magnitude_unit == "range":
@@ -208,12 +208,12 @@ def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
     return "foreground is empty, or holds no valid depth"
 
 
-def _depth_limits(depth: NDArray[Any]) -> tuple[float, float, bool]:
-    """Smallest and largest valid depth of the dtype, and whether it is whole numbers."""
-    if depth.dtype == np.uint16:
-        return 1.0, 65535.0, True
-    limits = np.finfo(depth.dtype)
-    return float(limits.tiny), float(limits.max), False
+# Smallest and largest valid depth of each dtype, and whether it is whole numbers.
+_LIMITS = {
+    np.float32: (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max), False),
+    np.float64: (float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).max), False),
+    np.uint16: (1.0, 65535.0, True),
+}
 
 
 def _choose(source: TextureSource, plan: Plan) -> tuple[NDArray[np.uint8], Plan]:
@@ -222,7 +222,7 @@ def _choose(source: TextureSource, plan: Plan) -> tuple[NDArray[np.uint8], Plan]
     if choice.name is not None:
         return source.named(choice.name), plan
     name, texture = source.pick(choice.pick)
-    return texture, replace(plan, texture=replace(choice, name=name))
+    return texture, plan.with_texture(name)
 
 
 def _paint(
