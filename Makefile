@@ -7,7 +7,7 @@ DEMO := out/demo
 # The shared libraries that the OpenCV and Open3D wheels expect to find, by their Debian names.
 SYSTEM := libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test lint types bench docs clean
+.PHONY: setup demo test test-albumentationsx lint types bench docs clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -37,6 +37,17 @@ demo: setup
 test: lint types
 	$(BIN)/pytest -n 2
 
+# Optional: the transforms on the successor of albumentations, which is AGPL or commercial and so no dependency.
+test-albumentationsx: .venv-albumentationsx/.setup
+	.venv-albumentationsx/bin/pytest tests/test_transforms.py
+
+.venv-albumentationsx/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-albumentationsx
+	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ref,dev]'
+	.venv-albumentationsx/bin/pip uninstall --quiet --yes albumentations albucore
+	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check albumentationsx==2.5.1
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,5 +62,5 @@ docs: .venv/.docs
 	$(BIN)/mkdocs build --strict
 
 clean:
-	rm -rf .venv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

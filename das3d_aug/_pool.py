@@ -35,7 +35,10 @@ def unordered_map(function: Callable[[Task], Result], tasks: Iterable[Task], *, 
         If a worker process died.  What ``function`` raises comes through and ends the work.
     """
     if workers == 0:
-        yield from map(function, tasks)
+        for task in tasks:
+            with _interrupt_postponed():
+                result = function(task)
+            yield result
         return
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker)
@@ -57,6 +60,22 @@ def unordered_map(function: Callable[[Task], Result], tasks: Iterable[Task], *, 
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupt_postponed() -> Iterator[None]:
+    """Let a task end before Ctrl-C acts: raised in a callback of the just-in-time compiler it would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: came.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came.is_set():
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from das3d_aug._pool import unordered_map
 from das3d_aug._resize import parse_size
 from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.demo import make_part
@@ -141,6 +142,21 @@ def test_workers_and_limit_leave_no_trace(parts: Path, tmp_path: Path) -> None:
     assert {name: whole[name] for name in some if name != "manifest.json"} == {
         name: value for name, value in some.items() if name != "manifest.json"
     }
+
+
+def test_ctrl_c_waits_for_the_end_of_a_task() -> None:
+    ended = []
+
+    def work(task: int) -> int:
+        signal.raise_signal(signal.SIGINT)
+        ended.append(task)
+        return task
+
+    with pytest.raises(KeyboardInterrupt):
+        list(unordered_map(work, range(3), workers=0))
+    assert ended == [0]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

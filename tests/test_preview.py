@@ -36,14 +36,17 @@ def test_one_row_a_sample_and_the_same_sheet_every_time(parts: Path) -> None:
     assert (two != contact_sheet(parts, count=2, seed=4)).any()
 
 
-def test_a_recipe_without_defects_leaves_every_picture_as_it_was(parts: Path) -> None:
-    sheet = contact_sheet(parts, count=1, recipe=Recipe(dropout=1.0))
+def test_every_row_shows_a_defect_in_both_modalities_and_nothing_outside_its_mask(parts: Path) -> None:
+    sheet = contact_sheet(parts, count=1, recipe=Recipe(dropout=1.0, probability=0.0))
+    np.testing.assert_array_equal(sheet, contact_sheet(parts, count=1))
     tile = sheet.shape[1] // 7
     rgb, _, delta, mask, anomalous, before, after = (sheet[30:-30, n * tile + 10 : n * tile + 200] for n in range(7))
-    np.testing.assert_array_equal(rgb, anomalous)
-    np.testing.assert_array_equal(before, after)
-    assert (delta[40:180] == 255).all()
-    assert (mask[40:180] == 0).all()
+    inside = mask[:, :, 0] > 0
+    assert 0 < inside.mean() < 0.3
+    assert (rgb[inside] != anomalous[inside]).any()
+    np.testing.assert_array_equal(rgb[~inside], anomalous[~inside])
+    assert (delta[inside] < 255).any()
+    assert (before != after).any()
 
 
 def test_delta_is_white_at_zero_blue_below_red_above() -> None:
