@@ -29,7 +29,7 @@ setup: .venv/.setup
 
 demo: setup
 	rm -rf $(DEMO)
-	$(BIN)/das3d-aug demo-data $(DEMO)/parts --count 4 --size 256
+	$(BIN)/das3d-aug demo-data $(DEMO)/parts --train 4 --validation 1 --good 1 --per-defect 1
 	$(BIN)/das3d-aug generate $(DEMO)/parts --out $(DEMO)/anomalies --per-image 2 --seed 0
 	$(BIN)/das3d-aug preview $(DEMO)/parts --seed 0 --out $(DEMO)/sheet.png
 	@echo "Look at $(DEMO)/sheet.png; the single pictures are in $(DEMO)/anomalies."

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from . import Program
+from ._progress import progress_bar
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,22 +58,10 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
 
     An interrupted run is completed by the same command.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from das3d_aug.generation import generate as run
 
-    console = Console(stderr=True)
-    speed = TextColumn("{task.fields[speed]}")
-    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), speed)
     start = time.perf_counter()
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("samples", total=None, speed="")
-
-        def progress(done: int, total: int) -> None:
-            rate = f"{done / (time.perf_counter() - start):.1f}/s"
-            bar.update(task, completed=done, total=total, speed=rate)
-
+    with progress_bar() as progress:
         summary = run(source, out, recipe=_recipe(recipe), progress=progress, **_given(options))
     _show_summary(summary, time.perf_counter() - start)
     return 1 if summary.failures else 0
@@ -125,21 +114,23 @@ def doctor() -> int:
 
 @main.command("demo-data")
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="Parts per family.")
+@click.option("--train", type=click.IntRange(min=0), help="Good parts to learn from, per family.  [default: 200]")
+@click.option("--validation", type=click.IntRange(min=0), help="Good parts to validate with.  [default: 24]")
+@click.option("--good", type=click.IntRange(min=0), help="Good parts to test with.  [default: 40]")
+@click.option("--per-defect", type=click.IntRange(min=0), help="Bad parts of each kind of defect.  [default: 10]")
 @click.option("--size", type=click.IntRange(32, 2048), default=256, show_default=True, help="Pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-def demo_data(out: Path, count: int, size: int, seed: int) -> None:
-    """Write computed flawless parts in the MVTec 3D-AD layout, to try the other commands on."""
-    from das3d_aug.datasets import encode_mvtec3d
-    from das3d_aug.datasets.demo import demo_plan, make_part
-    from das3d_aug.files import write_atomic
+@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
+def demo_data(out: Path, **options: Any) -> None:
+    """Write a computed data set: three families of parts, good and with defects, as MVTec 3D-AD.
 
-    for item in demo_plan(train=count, validation=0, good=0, per_defect=0, seed=seed):
-        part = make_part(item.category, seed=item.seed, index=item.index, size=size)
-        files = encode_mvtec3d(f"{item.folder}/{item.name}", rgb=part.rgb, depth=part.depth, xyz=part.xyz)
-        for path, data in files.items():
-            write_atomic(out / path, data)
-    click.echo(f"{out}: written; next: das3d-aug preview {out}")
+    An interrupted run is completed by the same command.
+    """
+    from das3d_aug.demo_set import write_demo_set
+
+    with progress_bar() as progress:
+        count = write_demo_set(out, progress=progress, **_given(options))
+    click.echo(f"{out}: {count} samples; next: das3d-aug preview {out}")
 
 
 def _recipe(path: Path | None) -> Any:

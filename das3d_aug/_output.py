@@ -44,8 +44,10 @@ def keep_apart(out: Path, other: Path) -> None:
 
 
 @contextlib.contextmanager
-def sole_writer(out: Path) -> Iterator[None]:
+def sole_writer(out: Path, *, header: str = HEADER) -> Iterator[None]:
     """Make the folder and lock it; the system releases the lock when the process ends, however it ends.
+
+    ``header`` is the file by which a folder of this writer is known.
 
     Raises
     ------
@@ -56,8 +58,8 @@ def sole_writer(out: Path) -> Iterator[None]:
         try:
             out.mkdir(parents=True, exist_ok=True)
             foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
-            if foreign and not (out / HEADER).is_file():
-                raise FileError(out, "is not empty and was not written by das3d-aug generate; use another --out")
+            if foreign and not (out / header).is_file():
+                raise FileError(out, f"is not empty and was not written by this command (no {header}); use another")
             lock = stack.enter_context((out / _LOCK).open("ab"))
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from das3d_aug._resize import parse_size, resize_sample
 from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ForegroundError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.masks import foreground_mask
 from das3d_aug.recipe import Recipe
@@ -88,15 +88,18 @@ def contact_sheet(
     rows = [_line(_HEADINGS)]
     for index in chosen.tolist():
         sample = resize_sample(dataset.open(entries[index]), target)
-        pair = synthesize(
-            sample.rgb,
-            sample.depth,
-            recipe=recipe,
-            seed=seed,
-            index=index,
-            texture=texture,
-            foreground=sample.foreground,
-        )
+        try:
+            pair = synthesize(
+                sample.rgb,
+                sample.depth,
+                recipe=recipe,
+                seed=seed,
+                index=index,
+                texture=texture,
+                foreground=sample.foreground,
+            )
+        except ForegroundError as error:
+            raise FileError(dataset.root / entries[index].key, str(error)) from error
         inside = sample.foreground
         if inside is None:
             inside = foreground_mask(sample.depth, depth_axis=recipe.depth_axis)

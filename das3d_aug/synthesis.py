@@ -203,7 +203,8 @@ def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
         return "depth has no valid pixel: all of it is zero, negative or not finite"
     if estimated:
         return (
-            "nothing stands out of the background: give foreground=, for example depth > 0 if the part fills the image"
+            "nothing stands out of the background: give a foreground mask (foreground=, or a foreground/ folder beside "
+            "the depth), for example depth > 0 if the part fills the image"
         )
     return "foreground is empty, or holds no valid depth"
 

@@ -25,7 +25,7 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def parts(tmp_path: Path) -> Path:
     out = tmp_path / "parts"
-    assert run("demo-data", out, "--count", 2, "--size", 48).exit_code == 0
+    assert run("demo-data", out, "--train", 2, "--validation", 0, "--good", 0, "--per-defect", 0, "--size", 48).exit_code == 0
     return out
 
 

@@ -263,7 +263,7 @@ def test_refused_places(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
     put(tmp_path / "mine/letter.txt", b"dear")
-    with pytest.raises(FileError, match="is not empty and was not written by das3d-aug generate"):
+    with pytest.raises(FileError, match="is not empty and was not written by this command"):
         generate(parts, tmp_path / "mine")
     assert tree(tmp_path / "mine").keys() == {"letter.txt"}
 

@@ -30,7 +30,7 @@ FLOORS = [
     {"synthesis"},
     {""},
     {"transforms", "_output", "_pool", "_resize", "doctor"},
-    {"generation"},
+    {"generation", "demo_set"},
     {"preview"},
 ]
 SYNTHESIS = {
