@@ -57,6 +57,7 @@ types: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.synthesis
+	$(BIN)/python -m benchmarks.prepare
 
 docs: .venv/.docs
 	$(BIN)/mkdocs build --strict

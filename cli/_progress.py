@@ -10,20 +10,20 @@ __all__ = ["progress_bar"]
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on stderr if that is a terminal; yield what takes (samples done, samples in all)."""
+def progress_bar(what: str = "samples") -> Iterator[Callable[..., None]]:
+    """Show a bar on stderr if that is a terminal; yield what takes (done, in all[, a note behind the bar])."""
     from rich.console import Console  # lazily: --help must not load it
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    speed = TextColumn("{task.fields[speed]}")
+    speed, noted = TextColumn("{task.fields[speed]}"), TextColumn("{task.fields[note]}", markup=False)
     columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), speed)
     start = time.perf_counter()
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("samples", total=None, speed="")
+    with Progress(*columns, TimeRemainingColumn(), noted, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None, speed="", note="")
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, note: str = "") -> None:
             rate = f"{done / (time.perf_counter() - start):.1f}/s"
-            bar.update(task, completed=done, total=total, speed=rate)
+            bar.update(task, completed=done, total=total, speed=rate, note=note)
 
         yield progress

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from . import Program
+from ._options import FOLDER, given, layout_options
 from ._progress import progress_bar
+from .prepare import prepare
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -23,23 +24,15 @@ def _synthesis_options(command: Command) -> Command:
     """Add the options that say what is read and what is drawn."""
     for option in reversed(
         (
-            click.argument("source", metavar="IN", type=_FOLDER),
-            click.option("--layout", help="Layout of IN; recognised without it."),
+            click.argument("source", metavar="IN", type=FOLDER),
             click.option("--recipe", type=_FILE, help="TOML file with the ranges to draw from."),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
             click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
-            click.option("--textures", type=_FOLDER, help="Folder of texture images; procedural without it."),
-            click.option("--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."),
-            click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth (folders of images)."),
-            click.option(
-                "--encoding",
-                type=click.Choice(["plain", "sunrgbd", "nyu"]),
-                help="How depth is packed into 16 bits (folders of images).",
-            ),
+            click.option("--textures", type=FOLDER, help="Folder of texture images; procedural without it."),
         )
     ):
         command = option(command)
-    return command
+    return layout_options(command)
 
 
 @click.group(name="das3d-aug", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,14 +40,23 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
+main.add_command(prepare)
+
+
 @main.command()
 @_synthesis_options
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--format",
+    type=click.Choice(["mvtec3d", "folder", "eyecandies", "webdataset"]),
+    help="What to write; without it what IN is most like.",
+)
+@click.option("--shard-size", type=click.IntRange(min=1), help="Samples per webdataset shard.  [default: 256]")
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
 def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> int:
-    """Write anomalous samples made from the normal samples of IN, in the same layout.
+    """Write anomalous samples made from the normal samples of IN.
 
     An interrupted run is completed by the same command.
     """
@@ -62,7 +64,7 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
 
     start = time.perf_counter()
     with progress_bar() as progress:
-        summary = run(source, out, recipe=_recipe(recipe), progress=progress, **_given(options))
+        summary = run(source, out, recipe=_recipe(recipe), progress=progress, **given(options))
     _show_summary(summary, time.perf_counter() - start)
     return 1 if summary.failures else 0
 
@@ -76,28 +78,28 @@ def preview(source: Path, out: Path, recipe: Path | None, **options: Any) -> Non
     from das3d_aug.files import encode_png, write_atomic
     from das3d_aug.preview import contact_sheet
 
-    write_atomic(out, encode_png(contact_sheet(source, recipe=_recipe(recipe), **_given(options))))
+    write_atomic(out, encode_png(contact_sheet(source, recipe=_recipe(recipe), **given(options))))
     click.echo(f"{out}: written")
 
 
 @main.command()
-@click.argument("recipe", metavar="RECIPE.json", type=_FILE)
+@click.argument("path", metavar="RECIPE.json|SHARD.tar", type=_FILE)
+@click.option("--sample", metavar="KEY", help="Which sample of the shard, such as 000123.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the sample here.")
-@click.option("--source", type=_FOLDER, help="Where the source is now, if it has moved.")
-@click.option("--textures", type=_FOLDER, help="Where the textures are now, if they have moved.")
-def replay(recipe: Path, out: Path | None, source: Path | None, textures: Path | None) -> int:
+@click.option("--source", type=FOLDER, help="Where the source is now, if it has moved.")
+@click.option("--textures", type=FOLDER, help="Where the textures are now, if they have moved.")
+def replay(path: Path, out: Path | None, **options: Any) -> int:
     """Make one sample again from its recipe and compare it byte by byte."""
-    from das3d_aug.files import contained, write_atomic
-    from das3d_aug.generation import replay as run
+    from das3d_aug._output import write_files
+    from das3d_aug.replay import replay as run
 
-    result = run(recipe, source=source, textures=textures)
+    result = run(path, **options)
     if out is not None:
-        for path, data in result.files.items():
-            write_atomic(contained(out, out / path), data)
+        write_files(out, result.files)
     for difference in result.differences:
         click.echo(difference)
     if not result.differences:
-        click.echo(f"{recipe}: same bytes")
+        click.echo(f"{path}: same bytes")
     return 1 if result.differences else 0
 
 
@@ -129,7 +131,7 @@ def demo_data(out: Path, **options: Any) -> None:
     from das3d_aug.demo_set import write_demo_set
 
     with progress_bar() as progress:
-        count = write_demo_set(out, progress=progress, **_given(options))
+        count = write_demo_set(out, progress=progress, **given(options))
     click.echo(f"{out}: {count} samples; next: das3d-aug preview {out}")
 
 
@@ -139,17 +141,13 @@ def _recipe(path: Path | None) -> Any:
     return None if path is None else Recipe.from_toml(path)
 
 
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what the user did not say, so that the library's defaults hold."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def _show_summary(summary: Any, elapsed: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(show_header=False, box=None)
     table.add_row("source", summary.how)
+    table.add_row("format", summary.format)
     table.add_row("written", f"{summary.written} samples, {summary.written / elapsed:.1f} per second")
     table.add_row("complete before", f"{summary.kept} samples")
     table.add_row("left out", f"{summary.left_out} anomalous sources")
@@ -162,7 +160,7 @@ def _show_summary(summary: Any, elapsed: float) -> None:
     if summary.failures:
         click.echo(f"{len(summary.failures)} sources failed; mend them and run the same command again")
     else:
-        click.echo(f"next: train on {summary.out}, or replay one of its recipes with das3d-aug replay")
+        click.echo(f"next: train on {summary.out}, or make one of its samples again with das3d-aug replay")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The folder that `das3d_aug.generation` writes: who may write, what is complete, what it holds.
 
 The recipe of a sample is written after the sample's other files and lists them with their SHA-256, so it
-marks the sample as complete.  Nothing in the folder depends on time or on the order of work.
+marks the sample as complete.  A shard is marked by a JSON file of its own.  Nothing in the folder depends on time,
+on the order of work, or on where the folder is: the source's place is stored relative to it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import contextlib
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.errors import FileError
-from das3d_aug.files import sweep_partials, write_atomic
+from das3d_aug.files import contained, read_json, sweep_partials, write_atomic
 
 __all__ = [
     "FORMAT",
@@ -25,9 +28,11 @@ __all__ = [
     "digest",
     "keep_apart",
     "listing_digest",
-    "read_json",
+    "remove_mark",
     "sole_writer",
+    "source_digests",
     "to_json",
+    "write_files",
     "write_manifest",
 ]
 
@@ -82,8 +87,8 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
     if not path.exists():
         header = {
             "format": FORMAT,
-            "source": str(source.resolve()),
-            "textures": None if textures is None else str(textures.resolve()),
+            "source": _relative(source, out),
+            "textures": None if textures is None else _relative(textures, out),
             "settings": settings,
         }
         write_atomic(path, to_json(header))
@@ -91,32 +96,61 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
     before = read_json(path).get("settings", {})
     other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
     if other:
-        raise FileError(out, f"another recipe wrote this folder (other {', '.join(other)}); use another --out")
+        raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another --out")
 
 
-def completed(out: Path, recipe: str) -> dict[str, str] | None:
-    """Return the SHA-256 of a sample's files by path, its recipe last; None if the sample is not complete."""
+def _relative(folder: Path, out: Path) -> str:
+    return Path(os.path.relpath(folder.resolve(), out.resolve())).as_posix()
+
+
+def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> dict[str, str] | None:
+    """Return the SHA-256 of the files of a sample or shard by path, that of its mark last.
+
+    ``mark`` is the recipe of a sample, or the JSON file of a shard, which must hold all of ``samples``.  None if it
+    is not complete.
+    """
     try:
-        data = (out / recipe).read_bytes()
-        files: dict[str, str] = json.loads(data)["files"]
-        if all((out / path).is_file() for path in files):
-            return {**files, recipe: digest(data)}
+        data = (out / mark).read_bytes()
+        record = json.loads(data)
+        files: dict[str, str] = record["files"]
+        if all((out / path).is_file() for path in files) and set(samples) <= set(record.get("samples", ())):
+            return {**files, mark: digest(data)}
     except (OSError, ValueError, KeyError, TypeError):
         pass  # absent or damaged: the sample is made again
     return None
 
 
-def write_manifest(out: Path, recipes: Iterable[str], settings: dict[str, Any]) -> None:
-    """List the files of all complete samples."""
-    files: dict[str, str] = {}
-    for recipe in recipes:
-        files |= completed(out, recipe) or {}
+def write_files(out: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by their relative paths, in order, each whole or absent and none outside ``out``."""
+    for path, data in files.items():
+        write_atomic(contained(out, out / path), data)
+
+
+def remove_mark(out: Path, mark: str) -> None:
+    """Remove the mark of a shard that is written anew: it names the digest of the old one."""
+    path = contained(out, out / mark)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(path, f"cannot be removed: {error.strerror}") from error
+
+
+def write_manifest(out: Path, common: Mapping[str, bytes], marks: Iterable[str], settings: dict[str, Any]) -> None:
+    """List the files that all samples share, and those of all complete samples or shards."""
+    files = {path: digest(data) for path, data in common.items()}
+    for mark in marks:
+        files |= completed(out, mark) or {}
     write_atomic(out / _MANIFEST, to_json({"format": FORMAT, "settings": settings, "sha256": files}))
 
 
 def digest(data: bytes) -> str:
     """Return the SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def source_digests(dataset: Dataset, entry: Entry) -> dict[str, str]:
+    """Return the SHA-256 of a source's files by role."""
+    return {role: digest(dataset.read(entry, role)) for role in sorted(entry.files)}
 
 
 def listing_digest(folder: Path) -> str:
@@ -128,22 +162,3 @@ def listing_digest(folder: Path) -> str:
 def to_json(value: Any) -> bytes:
     """Encode as JSON, one value a line; equal values give equal bytes."""
     return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises
-    ------
-    FileError
-        If the file is missing or holds something else.
-    """
-    try:
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FileError(path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise FileError(path, f"is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise FileError(path, "is not a JSON object")
-    return value

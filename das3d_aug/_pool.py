@@ -20,7 +20,7 @@ import cv2
 
 from das3d_aug.errors import Das3dError
 
-__all__ = ["unordered_map"]
+__all__ = ["interrupted", "unordered_map"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -62,20 +62,32 @@ def unordered_map(function: Callable[[Task], Result], tasks: Iterable[Task], *, 
         pool.shutdown(cancel_futures=True)
 
 
+def interrupted() -> bool:
+    """Return whether Ctrl-C waits for the end of this task: a long one may then raise KeyboardInterrupt itself.
+
+    A terminal sends it to the workers too, which hold it back.
+    """
+    return signal.SIGINT in signal.sigpending()
+
+
 @contextlib.contextmanager
 def _interrupt_postponed() -> Iterator[None]:
     """Let a task end before Ctrl-C acts: raised in a callback of the just-in-time compiler it would be lost."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: came.set())
+
+    def hold(*_: object) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.raise_signal(signal.SIGINT)  # pending from here on
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = signal.signal(signal.SIGINT, hold)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if came.is_set():
-        signal.raise_signal(signal.SIGINT)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # what is pending acts here
 
 
 @contextlib.contextmanager

@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 
 import das3d_aug
-from das3d_aug._output import read_json, sole_writer, to_json
+from das3d_aug._output import sole_writer, to_json
 from das3d_aug._pool import unordered_map
 from das3d_aug.datasets import encode_mvtec3d
 from das3d_aug.datasets.demo import FAMILIES, DemoItem, demo_plan, make_part
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import sweep_partials, write_atomic
+from das3d_aug.files import read_json, sweep_partials, write_atomic
 
 __all__ = ["write_demo_set"]
 

@@ -4,50 +4,49 @@ A sample depends on (settings, index) alone, where ``index = position of the sou
 full listing of normal samples; so workers, order and interruptions leave no trace.  In the folder:
 
 * ``das3d.json``: the settings, written first; a run with other settings is refused;
-* the sample's files in the layout of the source, each whole or absent, and last its recipe
-  (``recipes/*.json``), which marks the sample as complete and replays to the same bytes (`replay`);
+* the sample's files in one of the formats, each whole or absent, and last its recipe (``recipes/**/*.json``), which
+  marks the sample as complete and replays to the same bytes (`das3d_aug.replay.replay`); or
+* shards, each whole or absent (``shard-*.tar``), and after each a ``shard-*.json`` that marks it as complete;
 * ``manifest.json``: the SHA-256 of every file, written last;
 * ``das3d.lock``: an empty file, locked while a run writes here.
+
+A recipe holds, beside the plan and the source, what was made of it: ``label`` (0 normal, 1 anomalous), ``kind``
+("normal", "rgb", "depth", "both"), ``severity`` (`das3d_aug.severity.Severity`), and the ``unit`` of the source's
+depth, in which plan and severity are.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import time
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import das3d_aug
+from das3d_aug._formats import FORMATS, default_format
+from das3d_aug._making import Job, Tally, Task, make
 from das3d_aug._output import (
-    FORMAT,
-    HEADER,
     claim,
     completed,
     digest,
     keep_apart,
     listing_digest,
-    read_json,
     sole_writer,
     to_json,
+    write_files,
     write_manifest,
 )
 from das3d_aug._pool import unordered_map
 from das3d_aug._resize import parse_size, resize_sample
-from das3d_aug.datasets import Dataset, Entry, Sample, encode_folder, encode_mvtec3d, open_dataset
-from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.files import contained, write_atomic
-from das3d_aug.recipe import Plan, Recipe
-from das3d_aug.synthesis import AnomalyPair, render, synthesize
-from das3d_aug.textures import TextureSource, as_source
+from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.recipe import Recipe
 
-__all__ = ["Replay", "Summary", "generate", "normal_entries", "replay"]
+__all__ = ["Summary", "generate", "normal_entries"]
 
 _SAMPLES_PER_TASK = 16  # one reading of the source for all of them; an interruption waits for one task
 
@@ -62,6 +61,8 @@ class Summary:
         The folder written to.
     layout, how : str
         The layout of the source and how it was recognised.
+    format : str
+        The format written.
     written, kept : int
         Samples made by this run, and samples that were complete before it.
     left_out : int
@@ -75,49 +76,12 @@ class Summary:
     out: Path
     layout: str
     how: str
+    format: str
     written: int
     kept: int
     left_out: int
     failures: tuple[tuple[str, str], ...]
     seconds: Mapping[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replay:
-    """A sample made again from its recipe.
-
-    Attributes
-    ----------
-    files : mapping of str to bytes
-        The bytes by relative path.
-    differences : tuple of str
-        ``"<relative path>: <what is different>"``; empty if every byte is as recorded and as on disk.
-    """
-
-    files: Mapping[str, bytes]
-    differences: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Job:
-    """What all samples of a run share; small, because every task carries it to its worker."""
-
-    dataset: Dataset
-    options: Mapping[str, Any]
-    recipe: Recipe
-    seed: int
-    size: tuple[int, int] | None
-    textures: Path | None
-    digits: int
-    out: Path
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    first: int
-    written: int
-    seconds: tuple[float, float, float]
-    failure: tuple[str, str] | None
 
 
 def generate(
@@ -130,6 +94,8 @@ def generate(
     size: int | str | tuple[int, int] | None = None,
     textures: str | Path | None = None,
     layout: str | None = None,
+    format: str | None = None,  # noqa: A002 (the name of the option)
+    shard_size: int = 256,
     workers: int = 0,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -143,8 +109,7 @@ def generate(
         A folder in any layout that `das3d_aug.datasets.open_dataset` reads.  Where it has a train split, only
         that is used.
     out : path
-        Where to write: MVTec 3D-AD gives ``<class>/test/synthetic/{rgb,xyz,gt,recipes}``, every other layout
-        ``{rgb,depth,mask,rgb_mask,depth_mask,recipes}``.  What an equal run left unfinished is completed.
+        Where to write.  What an equal run left unfinished is completed.
     recipe : Recipe, optional
         What is drawn; the default recipe without it.
     per_image : int
@@ -157,6 +122,18 @@ def generate(
         A folder of texture images; procedural textures without it.
     layout, **dataset_options
         As for `das3d_aug.datasets.open_dataset`.
+    format : {"mvtec3d", "folder", "eyecandies", "webdataset"}, optional
+        What to write; by default what the source is most like:
+
+        * "mvtec3d": ``<category>/test/synthetic/{rgb,xyz,gt,rgb_mask,depth_mask}``, normal samples in
+          ``test/good``; needs points or a camera;
+        * "folder": ``{rgb,depth,mask,rgb_mask,depth_mask}`` and ``intrinsics.json`` where the camera is known;
+        * "eyecandies": ``<category>/test_public/data``; depth is rounded to 16 bits;
+        * "webdataset": ``shard-<number>.tar``, for large runs (`das3d_aug.datasets.webdataset`).
+
+        In "mvtec3d" and "eyecandies" depth of a known unit is in metres.
+    shard_size : int
+        Samples per shard of "webdataset"; 256 of them take about 90 MB at 256 x 256 pixels.
     workers : int
         Processes; 0 works in this one.  Scripts that use workers need ``if __name__ == "__main__":``.
     limit : int, optional
@@ -171,14 +148,21 @@ def generate(
     Raises
     ------
     ParameterError
-        If an argument has a wrong range.
+        If an argument has a wrong range, or the source has not what the format needs.
     FileError
         If ``out`` cannot be written, lies in the source, is not empty, is in use, or was written with other
-        settings; or if the source has no normal sample.
+        settings; or if the source has no normal sample, or none that can be read.
     """
-    for name, value, least in (("per_image", per_image, 1), ("workers", workers, 0), ("limit", limit, 1)):
+    for name, value, least in (
+        ("per_image", per_image, 1),
+        ("shard_size", shard_size, 1),
+        ("workers", workers, 0),
+        ("limit", limit, 1),
+    ):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if format is not None and format not in FORMATS:
+        raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     source, out = Path(source), Path(out)
     textures = None if textures is None else Path(textures)
     keep_apart(out, source)
@@ -189,124 +173,66 @@ def generate(
     if not entries:
         raise FileError(source, f"has no normal sample ({dataset.how})")
     total = len(entries) * per_image
-    job = _Job(
+    written_as = format or default_format(dataset.layout)
+    target = FORMATS[written_as]
+    shape = parse_size(size)
+    first = resize_sample(_first_readable(dataset, entries), shape)
+    target.check(first)
+    job = Job(
         dataset=copy(dataset),
         options=dataset_options,
         recipe=recipe or Recipe(),
         seed=seed,
-        size=parse_size(size),
+        per_image=per_image,
+        size=shape,
         textures=textures,
-        digits=max(3, len(str(total - 1))),
+        layout=written_as,
+        shard_size=shard_size if target.sharded else None,
+        common=target.common(first),
+        digits=max(target.digits, len(str(total - 1))),
         out=out,
     )
-    job.dataset.entries = ()  # a task brings its own entry
+    job.dataset.entries = ()  # a task brings its own entries
     # Everything on which the bytes depend, but for the source files: their digests are in the recipes.
     settings = {
         "version": das3d_aug.__version__,
         "layout": dataset.layout,
         "options": dataset_options,
         "source": digest(to_json([entry.key for entry in entries])),
+        "intrinsics": None if first.intrinsics is None else first.intrinsics.to_dict(),
         "recipe": job.recipe.to_dict(),
         "seed": seed,
         "per_image": per_image,
-        "size": job.size,
+        "size": shape,
         "textures": None if textures is None else listing_digest(textures),
+        "format": written_as,
+        "shard_size": job.shard_size,
     }
     asked = total if limit is None else min(limit, total)
-    written = kept = 0
-    seconds = np.zeros(3)
-    failures = {}
-
-    def missing() -> Iterator[tuple[Entry, tuple[int, ...]]]:
-        nonlocal kept
-        for first, entry in zip(range(0, asked, per_image), entries, strict=False):
-            wanted = range(first, min(first + per_image, asked))
-            todo = tuple(index for index in wanted if completed(out, _recipe_path(job, entry, index)) is None)
-            kept += len(wanted) - len(todo)
-            for start in range(0, len(todo), _SAMPLES_PER_TASK):
-                yield entry, todo[start : start + _SAMPLES_PER_TASK]
-
+    tally = Tally()
     with sole_writer(out):
         claim(out, source=source, textures=textures, settings=settings)
-        with contextlib.closing(unordered_map(partial(_make, job), missing(), workers=workers)) as outcomes:
-            for outcome in outcomes:
-                written += outcome.written
-                seconds += outcome.seconds
-                if outcome.failure is not None:
-                    failures[outcome.first // per_image] = outcome.failure
+        write_files(out, job.common)
+        tasks = _tasks(job, entries, asked, tally)
+        with contextlib.closing(unordered_map(partial(make, job), tasks, workers=workers)) as done:
+            for part in done:
+                tally.add(part)
                 if progress is not None:
-                    progress(written + kept, asked)
+                    progress(tally.written + tally.kept, asked)
         if progress is not None:
-            progress(written + kept, asked)
-        recipes = (_recipe_path(job, entries[index // per_image], index) for index in range(total))
-        write_manifest(out, recipes, settings)
+            progress(tally.written + tally.kept, asked)
+        write_manifest(out, job.common, (mark for mark, _ in _marks(job, entries, total)), settings)
     return Summary(
         out=out,
         layout=dataset.layout,
         how=dataset.how,
-        written=written,
-        kept=kept,
+        format=written_as,
+        written=tally.written,
+        kept=tally.kept,
         left_out=sum(entry.label == 1 for entry in dataset.entries),
-        failures=tuple(failures[position] for position in sorted(failures)),
-        seconds=dict(zip(("reading", "synthesis", "encoding and writing"), seconds.tolist(), strict=True)),
+        failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
+        seconds=tally.seconds,
     )
-
-
-def replay(recipe_file: str | Path, *, source: str | Path | None = None, textures: str | Path | None = None) -> Replay:
-    """Make a sample again from its recipe and compare it with what was written.
-
-    Parameters
-    ----------
-    recipe_file : path
-        A ``recipes/*.json`` inside a folder that `generate` wrote.
-    source, textures : path, optional
-        Where the source and the textures are now; by default where they were.
-
-    Returns
-    -------
-    Replay
-
-    Raises
-    ------
-    FileError
-        If the recipe or a source file is missing, damaged or not the one that was recorded.
-    """
-    recipe_file = Path(recipe_file).resolve()
-    root = next((parent for parent in recipe_file.parents if (parent / HEADER).is_file()), None)
-    if root is None:
-        raise FileError(recipe_file, f"lies in no folder that das3d-aug generate wrote (no {HEADER} above it)")
-    header = read_json(root / HEADER)
-    record = read_json(recipe_file)
-    try:
-        origin, options, shape = record["source"], record["options"], tuple(record["size"])
-        plan = Plan.from_json(json.dumps(record["plan"]))
-        place = Path(source or header["source"])
-        folder = textures or header["textures"]
-        dataset = open_dataset(place, layout=record["layout"], **options)
-        entry = next((entry for entry in dataset.entries if entry.key == origin["key"]), None)
-        if entry is None:
-            raise FileError(place, f"has no sample {origin['key']!r}, from which {recipe_file.name} was made")
-        for role, found in _source_digests(dataset, entry).items():
-            if origin["sha256"].get(role) != found:
-                raise FileError(entry.files[role], f"is not the file from which {recipe_file.name} was made")
-        recorded: Mapping[str, str] = record["files"]
-        key = record["sample"]
-    except (KeyError, TypeError, AttributeError, ParameterError) as error:
-        raise FileError(recipe_file, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
-    sample = resize_sample(dataset.open(entry), shape)
-    texture = None if folder is None else _textures(Path(folder))
-    pair = render(sample.rgb, sample.depth, plan, texture=texture, foreground=sample.foreground)
-    files = _encode(dataset.layout, key, sample, pair)
-    differences = []
-    for path, data in files.items():
-        if recorded.get(path) != digest(data):
-            differences.append(f"{path}: other bytes than recorded")
-        elif not (root / path).is_file():
-            differences.append(f"{path}: missing")
-        elif contained(root, root / path).read_bytes() != data:
-            differences.append(f"{path}: changed on disk")
-    files[recipe_file.relative_to(root).as_posix()] = recipe_file.read_bytes()
-    return Replay(files=files, differences=tuple(differences))
 
 
 def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
@@ -316,117 +242,46 @@ def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
     return tuple(train or normal)
 
 
-def _make(job: _Job, task: tuple[Entry, tuple[int, ...]]) -> _Outcome:
-    """Make samples of one source.
-
-    A source that cannot be used is an outcome and the run goes on; an output that cannot be written ends it.
-    """
-    entry, indices = task
-    spent = [0.0, 0.0, 0.0]
-    written, failure = 0, None
-    samples = _prepare(job, entry, indices, spent)
-    while True:
+def _first_readable(dataset: Dataset, entries: tuple[Entry, ...]) -> Sample:
+    failures = []
+    for entry in entries:
         try:
-            files = next(samples, None)
-        except FileError as error:
-            failure = (str(error.path), error.reason)
-            break
-        except Das3dError as error:
-            failure = (str(job.dataset.root / entry.key), str(error))
-            break
-        if files is None:
-            break
-        with _timed(spent, 2):
-            for path, data in files.items():
-                write_atomic(contained(job.out, job.out / path), data)
-        written += 1
-    return _Outcome(indices[0], written, (spent[0], spent[1], spent[2]), failure)
+            return dataset.open(entry)
+        except FileError as error:  # reported when its turn comes
+            failures.append(error)
+    raise FileError(failures[0].path, f"{failures[0].reason} (nor can any other normal sample be read)")
 
 
-def _prepare(job: _Job, entry: Entry, indices: tuple[int, ...], spent: list[float]) -> Iterator[dict[str, bytes]]:
-    """Yield the files of each sample in the order in which they must be written: the recipe last."""
-    with _timed(spent, 0):
-        sample = resize_sample(job.dataset.open(entry), job.size)
-        origin = {"key": entry.key, "sha256": _source_digests(job.dataset, entry)}
-        texture = None if job.textures is None else _textures(job.textures)
-    for index in indices:
-        with _timed(spent, 1):
-            pair = synthesize(
-                sample.rgb,
-                sample.depth,
-                recipe=job.recipe,
-                seed=job.seed,
-                index=index,
-                texture=texture,
-                foreground=sample.foreground,
-            )
-        with _timed(spent, 2):
-            key = _output_key(job, entry, index)
-            files = _encode(job.dataset.layout, key, sample, pair)
-            record = {
-                "format": FORMAT,
-                "version": das3d_aug.__version__,
-                "sample": key,
-                "index": index,
-                "layout": job.dataset.layout,
-                "options": job.options,
-                "source": origin,
-                "size": sample.depth.shape,
-                "plan": pair.plan.to_dict(),
-                "files": {path: digest(data) for path, data in files.items()},
-            }
-            files[_recipe_path(job, entry, index)] = to_json(record)
-        yield files
+def _marks(job: Job, entries: tuple[Entry, ...], count: int) -> Iterator[tuple[str, range]]:
+    """Yield what marks a sample or a shard as complete, and the indices of its samples."""
+    step = job.shard_size or 1
+    for first in range(0, count, step):
+        if job.shard_size is None:
+            mark = FORMATS[job.layout].recipe(job.name(entries[first // job.per_image], first))
+        else:
+            mark = f"shard-{first // step:06d}.json"
+        yield mark, range(first, min(first + step, count))
 
 
-@contextlib.contextmanager
-def _timed(spent: list[float], part: int) -> Iterator[None]:
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        spent[part] += time.perf_counter() - start
+def _tasks(job: Job, entries: tuple[Entry, ...], asked: int, tally: Tally) -> Iterator[Task]:
+    """Yield what is to be made, and count what is complete."""
 
+    def source(index: int) -> int:
+        return index // job.per_image
 
-@cache
-def _textures(folder: Path) -> TextureSource:
-    """List a texture folder once per process."""
-    return as_source(folder)
+    def missing() -> Iterator[tuple[str, range]]:
+        for mark, indices in _marks(job, entries, asked):
+            packed = [] if job.shard_size is None else [job.name(entries[source(index)], index) for index in indices]
+            if completed(job.out, mark, samples=packed) is None:
+                yield mark, indices
+            else:
+                tally.kept += len(indices)
 
-
-def _encode(layout: str, key: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
-    if layout == "mvtec3d":
-        return encode_mvtec3d(key, rgb=pair.rgb, depth=pair.depth, mask=pair.mask, xyz=sample.xyz)
-    return encode_folder(
-        key,
-        rgb=pair.rgb,
-        depth=pair.depth,
-        mask=pair.mask,
-        rgb_mask=pair.rgb_changed,
-        depth_mask=pair.depth_changed,
-    )
-
-
-def _output_key(job: _Job, entry: Entry, index: int) -> str:
-    """Name a sample: by its index in MVTec 3D-AD, whose names are numbers, else by its source and index."""
-    if job.dataset.layout == "mvtec3d":
-        return f"{entry.category}/test/synthetic/{index:0{job.digits}d}"
-    return f"{entry.key}_{index:0{job.digits}d}"
-
-
-def _recipe_path(job: _Job, entry: Entry, index: int) -> str:
-    *folders, name = _output_key(job, entry, index).split("/")
-    if job.dataset.layout == "mvtec3d":
-        return "/".join([*folders, "recipes", f"{name}.json"])
-    return f"recipes/{'__'.join([*folders, name])}.json"
-
-
-def _source_digests(dataset: Dataset, entry: Entry) -> dict[str, str]:
-    digests = {}
-    for role in sorted(entry.files):
-        path = dataset.file(entry, role)
-        try:
-            digests[role] = digest(path.read_bytes())
-        except OSError as error:
-            raise FileError(path, f"cannot be read: {error.strerror}") from error
-    return digests
+    if job.shard_size is None:
+        for position, group in itertools.groupby((indices[0] for _, indices in missing()), source):
+            while some := tuple(itertools.islice(group, _SAMPLES_PER_TASK)):
+                yield Task(((entries[position], some),))
+    else:
+        for mark, indices in missing():
+            parts = [(entries[position], tuple(some)) for position, some in itertools.groupby(indices, source)]
+            yield Task(tuple(parts), shard=mark.removesuffix(".json"))

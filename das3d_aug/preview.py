@@ -1,4 +1,4 @@
-"""A contact sheet: what a recipe does to some samples, one row each.
+"""Contact sheets: what a recipe, or the preparation, does to some samples, one row each.
 
 Colours are stretched to robust percentiles of the foreground, because a defect of a millimetre is invisible
 on a scale that also holds the background.  The shaded surface is Lambert's cosine law on the normals of the
@@ -17,20 +17,22 @@ import numpy.typing as npt
 
 from das3d_aug._resize import parse_size, resize_sample
 from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import FileError, ForegroundError, ParameterError
+from das3d_aug.errors import Das3dError, FileError, ForegroundError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.masks import foreground_mask
+from das3d_aug.preprocessing import Preparation, remove_and_resize
 from das3d_aug.recipe import Recipe
 from das3d_aug.synthesis import synthesize
 from das3d_aug.textures import as_source
 
-__all__ = ["contact_sheet"]
+__all__ = ["contact_sheet", "preparation_sheet"]
 
 _TILE, _GAP, _LINE = 224, 6, 26
 _PAPER, _INK, _GREY = (232, 232, 232), (40, 40, 40), 128
 _BLUE, _RED = np.array([33.0, 102.0, 172.0]), np.array([178.0, 24.0, 43.0])
 _LIGHT = np.array([-1.0, -1.0, 1.4]) / np.linalg.norm([-1.0, -1.0, 1.4])
 _HEADINGS = ("RGB", "depth", "delta", "mask", "anomalous RGB", "surface before", "surface after")
+_PREPARED = ("RGB", "depth", "removed", "RGB after", "depth after")
 
 _Image = npt.NDArray[np.uint8]
 _Depth = npt.NDArray[np.float32]
@@ -84,9 +86,8 @@ def contact_sheet(
     if not entries:
         raise FileError(source, f"has no normal sample (layout {dataset.layout})")
     texture = None if textures is None else as_source(textures)
-    chosen = np.unique(np.linspace(0, len(entries) - 1, min(count, len(entries))).round().astype(int))
-    rows = [_line(_HEADINGS)]
-    for index in chosen.tolist():
+    rows = [_line(_HEADINGS, len(_HEADINGS))]
+    for index in _spread(count, len(entries)):
         sample = resize_sample(dataset.open(entries[index]), target)
         try:
             pair = synthesize(
@@ -117,8 +118,76 @@ def contact_sheet(
         )
         change = f"|delta| <= {peak:.3g} {sample.unit}" if pair.mask.any() else "stays normal"
         caption = f"{entries[index].key}   {change}"
-        rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,))]
+        rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,), len(_HEADINGS))]
     return np.vstack(rows)
+
+
+def preparation_sheet(
+    source: str | Path,
+    *,
+    settings: Preparation | None = None,
+    count: int = 6,
+    layout: str | None = None,
+    **dataset_options: Any,
+) -> _Image:
+    """Draw samples of a folder before and after the preparation, at their own size; what is removed is red.
+
+    Parameters
+    ----------
+    source : path
+        A folder in any layout that `das3d_aug.datasets.open_dataset` reads.
+    settings : Preparation, optional
+        What is done; `Preparation.paper` without it.  A sample without a plane is shown as it is, one that cannot
+        be prepared has a line with the reason.
+    count : int
+        How many rows, spread evenly over all samples.
+    layout, **dataset_options
+        As for `das3d_aug.datasets.open_dataset`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        RGB.
+
+    Raises
+    ------
+    ParameterError
+        If ``count`` < 1 or another argument is wrong.
+    FileError
+        If the folder has no sample.
+    """
+    if count < 1:
+        raise ParameterError(f"count must be at least 1, got {count}")
+    settings = replace(settings or Preparation(), size=None, pad=False, fallback="keep")
+    dataset = open_dataset(source, layout=layout, **dataset_options)
+    if not dataset.entries:
+        raise FileError(source, f"has no sample (layout {dataset.layout})")
+    rows = [_line(_PREPARED, len(_PREPARED))]
+    for index in _spread(count, len(dataset.entries)):
+        entry = dataset.entries[index]
+        try:
+            sample = dataset.open(entry)
+            prepared = remove_and_resize(sample, settings)
+        except Das3dError as error:  # the run reports it and goes on with the others
+            rows.append(_line((f"{entry.key}   {error}",), len(_PREPARED)))
+            continue
+        removed = prepared.valid & ~prepared.foreground
+        tiles = (
+            sample.rgb,
+            _colour_depth(sample.depth, sample.valid, sample.valid),
+            np.where(removed[:, :, None], (sample.rgb * 0.4 + _RED * 0.6).astype(np.uint8), sample.rgb),
+            prepared.rgb,
+            _colour_depth(prepared.depth, prepared.valid, prepared.foreground),
+        )
+        caption = f"{entry.key}   {prepared.warning or f'{removed.mean():.0%} removed'}"
+        rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,), len(_PREPARED))]
+    return np.vstack(rows)
+
+
+def _spread(count: int, total: int) -> list[int]:
+    """Choose ``count`` of the first ``total`` numbers, evenly."""
+    chosen: list[int] = np.unique(np.linspace(0, total - 1, min(count, total)).round().astype(int)).tolist()
+    return chosen
 
 
 def _colour_depth(depth: _Depth, valid: _Mask, inside: _Mask) -> _Image:
@@ -179,9 +248,9 @@ def _tile(image: _Image) -> _Image:
     return tile
 
 
-def _line(texts: tuple[str, ...]) -> _Image:
+def _line(texts: tuple[str, ...], columns: int) -> _Image:
     """One line of text, each text at the left edge of its column."""
-    line = np.full((_LINE, len(_HEADINGS) * (_TILE + _GAP), 3), _PAPER, np.uint8)
+    line = np.full((_LINE, columns * (_TILE + _GAP), 3), _PAPER, np.uint8)
     for column, text in enumerate(texts):
         place = (column * (_TILE + _GAP) + 4, _LINE - 9)
         plain = text.encode("ascii", "replace").decode()

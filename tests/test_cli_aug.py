@@ -25,7 +25,8 @@ def run(*arguments: object) -> Result:
 @pytest.fixture
 def parts(tmp_path: Path) -> Path:
     out = tmp_path / "parts"
-    assert run("demo-data", out, "--train", 2, "--validation", 0, "--good", 0, "--per-defect", 0, "--size", 48).exit_code == 0
+    counts = ("--train", 2, "--validation", 0, "--good", 0, "--per-defect", 0)
+    assert run("demo-data", out, *counts, "--size", 48).exit_code == 0
     return out
 
 
@@ -36,14 +37,14 @@ def test_from_parts_to_a_replayed_anomaly(parts: Path, tmp_path: Path) -> None:
     count = 2 * 2 * len(FAMILIES)
     assert f"{count} samples" in done.stdout
     assert "encoding and writing" in done.stdout
-    recipes = sorted(out.rglob("recipes/*.json"))
+    recipes = sorted(out.glob("recipes/**/*.json"))
     assert len(recipes) == count
 
     again = run("replay", recipes[1], "--out", tmp_path / "again")
     assert again.exit_code == 0, again.output
     assert again.stdout.strip().endswith("same bytes")
     made = [path for path in (tmp_path / "again").rglob("*") if path.is_file()]
-    assert len(made) == 4
+    assert len(made) == 6
     for path in made:
         assert path.read_bytes() == (out / path.relative_to(tmp_path / "again")).read_bytes()
 
@@ -123,7 +124,7 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     arguments = ["generate", parts, "--out", out, "--per-image", "400", "--workers", str(workers)]
     command = [sys.executable, str(script), *map(str, arguments)]
     process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not list(out.rglob("recipes/*.json")) and process.poll() is None:
+    while not list(out.glob("recipes/**/*.json")) and process.poll() is None:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers as well
     _, stderr = process.communicate(timeout=60)
@@ -158,3 +159,14 @@ def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run("generate", parts, "--out", out, "--format", "webdataset", "--shard-size", 4)
+    assert done.exit_code == 0, done.output
+    again = run("replay", out / "shard-000001.tar", "--sample", "000005", "--out", tmp_path / "again")
+    assert again.exit_code == 0, again.output
+    assert len(list((tmp_path / "again").glob("000005.*"))) == 6
+    error_line(run("replay", out / "shard-000001.tar"), "sample must be given")
+    error_line(run("generate", parts, "--out", tmp_path / "other", "--format", "zip"), "'zip'")

@@ -201,6 +201,12 @@ def test_a_defect_goes_the_way_its_name_says(family: str, defect: str, sign: int
     assert sign * (bad.depth - good.depth)[seen].mean() * 1000.0 > 0.2
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_contamination_lies_on_the_part_also_where_it_has_holes(family: str) -> None:
+    for index in range(12):
+        assert make_part(family, seed=13, index=index, size=48, defect="contamination").mask.sum() >= 2
+
+
 @pytest.mark.parametrize("defect", ["chip", "hole"])
 def test_the_mask_stays_where_material_is_gone(defect: str) -> None:
     gone = 0

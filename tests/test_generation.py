@@ -1,77 +1,35 @@
-"""Generated folders: layouts, completion after any interruption, refusals, and replay."""
+"""Generated folders: what they hold, completion after any interruption, refusals."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dumps import (
+    RECIPE,
+    environment,
+    kill_and_complete,
+    put,
+    recipes,
+    tree,
+    write_folder,
+    write_mvtec,
+)
 
 from das3d_aug._pool import unordered_map
 from das3d_aug._resize import parse_size
 from das3d_aug.datasets import open_dataset
-from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff, read_rgb
-from das3d_aug.generation import generate, replay
-from das3d_aug.recipe import Recipe
-
-# Every sample gets a defect in both modalities, large enough for these small images.
-RECIPE = Recipe(dropout=0.0, area=(0.1, 0.3))
-RUN = """
-import sys
+from das3d_aug.files import encode_png
 from das3d_aug.generation import generate
 from das3d_aug.recipe import Recipe
-
-if __name__ == "__main__":
-    source, out, workers = sys.argv[1:]
-    generate(source, out, recipe=Recipe(dropout=0.0), per_image=5, seed=3, workers=int(workers))
-"""
-
-
-def write_mvtec(root: Path, *, count: int = 3) -> Path:
-    for index in range(count):
-        part = make_part("biscuit", seed=1, index=index, size=48)
-        put(root / f"biscuit/train/good/rgb/{index:03d}.png", encode_png(part.rgb))
-        put(root / f"biscuit/train/good/xyz/{index:03d}.tiff", encode_tiff(part.xyz))
-    part = make_part("biscuit", seed=2, index=0, size=48, defect="dent")
-    put(root / "biscuit/test/dent/rgb/000.png", encode_png(part.rgb))
-    put(root / "biscuit/test/dent/xyz/000.tiff", encode_tiff(part.xyz))
-    put(root / "biscuit/test/dent/gt/000.png", encode_png(part.mask.astype(np.uint8) * 255))
-    return root
-
-
-def write_folder(root: Path, *, count: int = 3) -> Path:
-    for index in range(count):
-        part = make_part("potato", seed=1, index=index, size=48)
-        put(root / f"rgb/p{index}.png", encode_png(part.rgb))
-        put(root / f"depth/p{index}.tiff", encode_tiff(part.depth))
-    return root
-
-
-def put(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-
-
-def tree(root: Path) -> dict[str, str]:
-    return {
-        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in root.rglob("*")
-        if path.is_file()
-    }
+from das3d_aug.replay import replay
 
 
 @pytest.fixture(params=[write_mvtec, write_folder], ids=["mvtec3d", "folder"])
@@ -116,11 +74,11 @@ def test_what_was_deleted_is_made_again(parts: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     generate(parts, out, recipe=RECIPE, per_image=2, seed=0)
     whole = tree(out)
-    recipes = sorted(out.rglob("recipes/*.json"))
-    record = json.loads(recipes[1].read_text())
-    recipes[0].unlink()
+    found = recipes(out)
+    record = json.loads(found[1].read_text())
+    found[0].unlink()
     (out / next(iter(record["files"]))).unlink()
-    recipes[3].write_bytes(b"{")
+    found[3].write_bytes(b"{")
     (out / ".stale.png.17.partial").write_bytes(b"half")
 
     summary = generate(parts, out, recipe=RECIPE, per_image=2, seed=0)
@@ -162,29 +120,8 @@ def test_ctrl_c_waits_for_the_end_of_a_task() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_killed_at_any_moment_then_completed(tmp_path: Path, workers: int) -> None:
     parts = write_mvtec(tmp_path / "parts", count=8)
-    script = tmp_path / "run.py"
-    script.write_text(RUN)
-
-    def command(out: Path) -> list[str]:
-        return [sys.executable, str(script), str(parts), str(out), str(workers)]
-
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    subprocess.run(command(undisturbed), check=True, env=environment())
-    whole = tree(undisturbed)
-
-    for wanted in (1, 17):
-        process = subprocess.Popen(command(killed), env=environment())
-        while len(list(killed.rglob("recipes/*.json"))) < wanted and process.poll() is None:
-            time.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        left = tree(killed)
-        # Whole files only: whatever has its final name has its final bytes.
-        final = {name: value for name, value in left.items() if not name.endswith(".partial")}
-        assert {name: whole[name] for name in final} == final
-        assert "manifest.json" not in final
-    subprocess.run(command(killed), check=True, env=environment())
-    assert tree(killed) == whole
+    kills = [lambda out, wanted=wanted: len(recipes(out)) >= wanted for wanted in (1, 17)]
+    kill_and_complete(tmp_path, source=parts, written_as="mvtec3d", workers=workers, kills=kills)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +132,7 @@ def test_other_settings_are_refused(tmp_path: Path, other: dict[str, object]) ->
     settings = {"recipe": RECIPE, "seed": 0, **other}
     generate(parts, out, recipe=RECIPE, seed=0)
     before = tree(out)
-    with pytest.raises(FileError, match=rf"another recipe wrote this folder \(other {next(iter(other))}\)"):
+    with pytest.raises(FileError, match=rf"other settings wrote this folder \({next(iter(other))}\)"):
         generate(parts, out, **settings)  # type: ignore[arg-type]
     assert tree(out) == before
 
@@ -238,7 +175,7 @@ def test_a_full_disk_is_an_error_and_leaves_whole_files(tmp_path: Path) -> None:
     assert "FileError" in done.stderr.splitlines()[-1]
     assert "cannot be written" in done.stderr.splitlines()[-1]
     assert not list(out.rglob("*.partial"))
-    assert not list(out.rglob("recipes/*.json"))
+    assert not recipes(out)
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
@@ -301,46 +238,8 @@ def test_textures_come_from_the_folder(tmp_path: Path) -> None:
     assert json.loads(recipe.read_text())["plan"]["texture"]["name"] == "green.png"
     assert replay(recipe).differences == ()
     put(tmp_path / "textures/red.png", encode_png(np.full((16, 16, 3), (255, 0, 0), np.uint8)))
-    with pytest.raises(FileError, match="other textures"):
+    with pytest.raises(FileError, match=r"\(textures\)"):
         generate(parts, out, recipe=RECIPE, seed=0, textures=tmp_path / "textures")
-
-
-def test_replay_gives_the_same_bytes(parts: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    generate(parts, out, recipe=RECIPE, per_image=2, seed=9, size=40)
-    recipe = sorted(out.rglob("recipes/*.json"))[3]
-    result = replay(recipe)
-    assert result.differences == ()
-    assert {path: hashlib.sha256(data).hexdigest() for path, data in result.files.items()}.items() <= tree(out).items()
-
-    moved = parts.rename(tmp_path / "moved")
-    with pytest.raises(FileError):
-        replay(recipe)
-    assert replay(recipe, source=moved).differences == ()
-
-    image = out / next(path for path in result.files if "rgb/" in path)
-    pixels = read_rgb(image)
-    pixels[0, 0] ^= 1
-    image.write_bytes(encode_png(pixels))
-    name = image.relative_to(out).as_posix()
-    assert replay(recipe, source=moved).differences == (f"{name}: changed on disk",)
-    image.unlink()
-    assert replay(recipe, source=moved).differences == (f"{name}: missing",)
-
-
-def test_replay_names_what_does_not_fit(tmp_path: Path) -> None:
-    parts, out = write_folder(tmp_path / "parts", count=1), tmp_path / "out"
-    generate(parts, out, recipe=RECIPE)
-    (recipe,) = out.glob("recipes/*.json")
-    put(tmp_path / "alone.json", recipe.read_bytes())
-    with pytest.raises(FileError, match="lies in no folder"):
-        replay(tmp_path / "alone.json")
-    put(out / "recipes/other.json", b'{"a": 1}')
-    with pytest.raises(FileError, match="is not a das3d sample recipe"):
-        replay(out / "recipes/other.json")
-    put(parts / "rgb/p0.png", encode_png(np.zeros((48, 48, 3), np.uint8)))
-    with pytest.raises(FileError, match=r"p0\.png: is not the file from which"):
-        replay(recipe)
 
 
 @pytest.mark.parametrize(
@@ -357,7 +256,7 @@ def test_parse_size_refuses(size: object) -> None:
         parse_size(size)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["per_image", "workers", "limit"])
+@pytest.mark.parametrize("name", ["per_image", "shard_size", "workers", "limit"])
 def test_counts_are_checked(tmp_path: Path, name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name} must be"):
         generate(tmp_path, tmp_path / "out", **{name: -1})
@@ -367,4 +266,12 @@ def test_a_folder_without_normal_samples_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Das3dError):
         generate(tmp_path / "empty", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_which_nothing_can_be_read_is_refused(parts: Path, tmp_path: Path) -> None:
+    for path in parts.rglob("rgb/*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(FileError, match=r"\.png: is not a PNG file.*\(nor can any other normal sample be read\)"):
+        generate(parts, tmp_path / "out")
     assert not (tmp_path / "out").exists()

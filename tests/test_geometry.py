@@ -1,12 +1,25 @@
-"""The camera, against the pinhole equations written out pixel by pixel."""
+"""Cameras and normals, against the equations written out pixel by pixel."""
 
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.geometry import Intrinsics, depth_to_points, move_along_rays, points_to_depth
+from das3d_aug.geometry import (
+    Intrinsics,
+    Orthographic,
+    camera_from_dict,
+    depth_to_points,
+    move_along_rays,
+    normals,
+    points_to_depth,
+    range_to_depth,
+    read_camera,
+    to_unit,
+)
 
 CAMERA = Intrinsics(500.0, 400.0, 2.5, 1.0)
 
@@ -119,3 +132,108 @@ def test_scaling_keeps_the_image_edges():
     assert half == Intrinsics(25, 50, 12, 12)
     with pytest.raises(ParameterError, match="sx"):
         half.scaled(1, 0)
+
+
+SCANNER = Orthographic(0.05, 0.2, cx=1.5, cy=-2)
+
+
+def test_a_scanner_sees_along_parallel_rays():
+    depth = np.array([[10, 0, np.nan, -1], [20, 30, 40, np.inf]], np.float32)
+    points = depth_to_points(depth, SCANNER)
+    for v in range(2):
+        for u in range(4):
+            z = depth[v, u]
+            expected = [(u - 1.5) * 0.05, (v + 2) * 0.2, z] if 0 < z < np.inf else [0, 0, 0]
+            np.testing.assert_allclose(points[v, u], expected, rtol=1e-6)
+
+
+def test_a_scanners_range_is_its_depth():
+    np.testing.assert_array_equal(range_to_depth(np.array([[2, 0, np.nan, 3]]), SCANNER), [[2, 0, 0, 3]])
+
+
+@pytest.mark.parametrize("camera", [CAMERA, SCANNER])
+def test_cameras_share_one_interface(camera, tmp_path):
+    path = tmp_path / "camera.json"
+    path.write_text(json.dumps(camera.to_dict()))
+    assert read_camera(path) == camera_from_dict(camera.to_dict()) == camera
+    depth = np.random.default_rng(0).uniform(1, 2, (6, 8)).astype(np.float32)
+    points = depth_to_points(depth, camera)
+    around = np.pad(depth, ((2, 1), (3, 0)))
+    np.testing.assert_allclose(depth_to_points(around, camera.padded(2, 3))[2:8, 3:], points, rtol=1e-6, atol=1e-6)
+    # every third pixel's centre stays where it is when three become one
+    thirds = depth_to_points(depth[1::3, 1::3], camera.scaled(1 / 3, 1 / 3))
+    np.testing.assert_allclose(thirds, points[1::3, 1::3][: thirds.shape[0], : thirds.shape[1]], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ParameterError, match="sy"):
+        camera.scaled(np.inf, 1)
+
+
+@pytest.mark.parametrize("numbers", [(0, 1), (1, -1), (np.nan, 1), ("1", 1), (1, 1, np.inf), (True, 1)])
+def test_a_scanner_without_pixels_is_refused(numbers):
+    with pytest.raises(ParameterError, match="must be"):
+        Orthographic(*numbers)
+
+
+def test_a_scanner_is_no_pinhole_camera(tmp_path):
+    path = tmp_path / "camera.json"
+    path.write_text('{"pitch_x": 0.1, "pitch_y": 0.1}')
+    assert read_camera(path) == Orthographic(0.1, 0.1, 0, 0)
+    with pytest.raises(FileError, match=r"camera\.json: .*a pinhole camera is expected"):
+        Intrinsics.from_json(path)
+
+
+@pytest.mark.parametrize("camera", [Intrinsics(80, 90, 7.5, 5.5), Orthographic(0.1, 0.2)])
+@pytest.mark.parametrize("slope", [(0, 0), (0.3, 0.2), (-0.4, 0.1)])
+def test_normals_of_a_plane_face_the_camera(camera, slope):
+    v, u = np.mgrid[:12, :16].astype(float)
+    if isinstance(camera, Intrinsics):  # the depth at which the ray meets z = 5 + a x + b y
+        x, y = camera.lift(u, v, np.ones_like(u))
+        depth = 5 / (1 - slope[0] * x - slope[1] * y)
+    else:
+        x, y = camera.lift(u, v, np.ones_like(u))
+        depth = 5 + slope[0] * x + slope[1] * y
+    expected = np.array([*slope, -1.0]) / np.linalg.norm([*slope, -1.0])
+    found = normals(depth_to_points(depth, camera))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), atol=2e-4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(shape=st.tuples(st.integers(1, 7), st.integers(1, 7)), seed=st.integers(0, 9999))
+def test_normals_equal_the_naive_twin(shape, seed):
+    rng = np.random.default_rng(seed)
+    xyz = rng.uniform(0.5, 2, (*shape, 3)).astype(np.float32)
+    xyz[rng.random(shape) < 0.3] = 0
+    xyz[rng.random(shape) < 0.05] = np.nan
+    before = xyz.tobytes()
+    found = normals(xyz)
+    assert xyz.tobytes() == before
+    valid = np.isfinite(xyz).all(axis=2) & (xyz[:, :, 2] > 0)
+    height, width = shape
+
+    def slope(v, u, dv, du):
+        steps = []
+        for sign in (-1, 1):
+            y, x = v + sign * dv, u + sign * du
+            if 0 <= y < height and 0 <= x < width and valid[y, x]:
+                steps.append(sign * (xyz[y, x].astype(float) - xyz[v, u]))
+        return np.mean(steps, axis=0) if steps else None
+
+    for v in range(height):
+        for u in range(width):
+            along = slope(v, u, 0, 1), slope(v, u, 1, 0)
+            if not valid[v, u] or along[0] is None or along[1] is None:
+                np.testing.assert_array_equal(found[v, u], 0)
+            else:
+                normal = -np.cross(*along)
+                np.testing.assert_allclose(found[v, u], normal / np.linalg.norm(normal), atol=1e-5)
+
+
+def test_units():
+    assert to_unit(5.0, "mm", "m") == 0.005
+    assert to_unit(0.3, "m", "cm") == 30.0
+    assert to_unit(7, "raw", "raw") == 7
+    depth = np.array([1500, 0], np.float32)
+    np.testing.assert_array_equal(to_unit(depth, "mm", "m"), np.array([1.5, 0], np.float32))
+    assert to_unit(depth, "mm", "um").dtype == np.float32
+    with pytest.raises(ParameterError, match="'inch' cannot be converted to 'm'"):
+        to_unit(1, "inch", "m")

@@ -1,13 +1,24 @@
-"""Data sets: readers and writers, one layout a file, behind one interface."""
+"""Data sets: readers and writers, one layout a file, behind one interface.
+
+Another package adds a layout with `register_layout`, or without being imported by the user, with an entry point
+of the group ``das3d.layouts``: its name is the layout's, its value the subclass of `Dataset`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from das3d_aug.datasets.adam3d import ADAM3DDataset
 from das3d_aug.datasets.base import Dataset, Entry, Sample
+from das3d_aug.datasets.eyecandies import EyecandiesDataset, encode_eyecandies
 from das3d_aug.datasets.folder import FolderDataset, encode_folder
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset, encode_mvtec3d
+from das3d_aug.datasets.prepared import PreparedDataset
+from das3d_aug.datasets.realiad3d import RealIAD3DDataset
+from das3d_aug.datasets.webdataset import WebDatasetDataset, encode_webdataset
 from das3d_aug.errors import FileError, ParameterError
 
 __all__ = [
@@ -15,13 +26,23 @@ __all__ = [
     "Dataset",
     "Entry",
     "Sample",
+    "encode_eyecandies",
     "encode_folder",
     "encode_mvtec3d",
+    "encode_webdataset",
     "open_dataset",
     "register_layout",
 ]
 
-LAYOUTS: dict[str, type[Dataset]] = {"folder": FolderDataset, "mvtec3d": MVTec3DDataset}
+LAYOUTS: dict[str, type[Dataset]] = {
+    "folder": FolderDataset,
+    "mvtec3d": MVTec3DDataset,
+    "eyecandies": EyecandiesDataset,
+    "realiad_d3": RealIAD3DDataset,
+    "adam3d": ADAM3DDataset,
+    "webdataset": WebDatasetDataset,
+    "prepared": PreparedDataset,
+}
 
 
 def register_layout(name: str, cls: type[Dataset]) -> None:
@@ -45,7 +66,7 @@ def open_dataset(path: str | Path, *, layout: str | None = None, **options: Any)
     path : str or pathlib.Path
         Its folder.
     layout : str, optional
-        The name of its layout; without it the registered layouts are tried.
+        The name of its layout; without it the registered layouts are tried, then those of plug-ins.
     **options
         What the layout's class takes, such as ``depth_scale`` of "folder".
 
@@ -54,22 +75,48 @@ def open_dataset(path: str | Path, *, layout: str | None = None, **options: Any)
     FileError
         If the folder is missing, or is not of the named layout, of none or of several.
     ParameterError
-        If the layout or an option is unknown.
+        If the layout or an option is unknown, or a plug-in that is needed cannot be loaded.
     """
     root = Path(path)
     if not root.is_dir():
         raise FileError(root, "is not a folder")
-    if layout is not None and layout not in LAYOUTS:
-        raise ParameterError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}")
-    tried = LAYOUTS if layout is None else {layout: LAYOUTS[layout]}
-    found = {name: how for name, cls in tried.items() if (how := cls.recognise(root)) is not None}
+    tried: Mapping[str, type[Dataset]] = LAYOUTS
+    if layout is not None:
+        tried = {layout: LAYOUTS[layout] if layout in LAYOUTS else _plug_in(layout)}
+    found = _recognised(root, tried)
+    if not found and layout is None:
+        tried = {**LAYOUTS, **{name: _plug_in(name) for name in _plug_ins()}}
+        found = _recognised(root, tried)
     if not found:
         looked_for = "; ".join(f"{name}: {cls.expected}" for name, cls in tried.items())
         raise FileError(root, f"no known layout is found in it, looked for {looked_for}")
     if len(found) > 1:
         raise FileError(root, f"could be any of {', '.join(found)}; name one with layout=")
     name, how = found.popitem()
-    cls = LAYOUTS[name]
+    cls = tried[name]
     if unknown := sorted(options.keys() - cls.options):
         raise ParameterError(f"options of layout {name!r} are {sorted(cls.options)}, got {unknown[0]!r}")
     return cls.load(root, how, **options)
+
+
+def _recognised(root: Path, layouts: Mapping[str, type[Dataset]]) -> dict[str, str]:
+    return {name: how for name, cls in layouts.items() if (how := cls.recognise(root)) is not None}
+
+
+def _plug_ins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="das3d.layouts") if point.name not in LAYOUTS}
+
+
+def _plug_in(layout: str) -> type[Dataset]:
+    points = _plug_ins()
+    if layout not in points:
+        raise ParameterError(f"layout must be one of {', '.join([*LAYOUTS, *points])}, got {layout!r}")
+    where = f"the plug-in {points[layout].value} of layout {layout!r}"
+    try:
+        cls = points[layout].load()
+    except Exception as error:  # whatever a foreign module raises when it is imported
+        reason = (str(error).splitlines() or [""])[0]
+        raise ParameterError(f"{where} cannot be loaded: {type(error).__name__} {reason}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Dataset)):
+        raise ParameterError(f"{where} is not a subclass of das3d_aug.datasets.Dataset")
+    return cls

@@ -110,8 +110,8 @@ def _contamination(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     else:
         grain = random_field(noise_source(stream), len(surface.height), scale=1.2)
         q = np.full_like(surface.height, np.inf)
-        for _ in range(stream.integer(1, 4)):
-            spot = (site[0] + 4.0 * stream.normal(), site[1] + 4.0 * stream.normal())
+        for around in (0.0, 4.0, 4.0, 4.0)[: stream.integer(1, 4)]:  # the first one lies on the part for certain
+            spot = (site[0] + around * stream.normal(), site[1] + around * stream.normal())
             q = np.minimum(q, _blob(surface, spot, stream, radius=(1.5, 3.5), ragged=0.2))
         cover = np.clip((1.0 - q) * 6.0, 0.0, 1.0)
         lump = np.sqrt(np.clip(1.0 - q * q, 0.0, 1.0))

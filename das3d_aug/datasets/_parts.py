@@ -115,12 +115,12 @@ def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) ->
     x, y = x + 0.35 * coarse, y - 0.35 * np.roll(coarse, size // 3, axis=0)  # dough is never quite regular
     r, angle = np.hypot(x, y), np.arctan2(y, x)
 
-    petals = stream.choice((0, 0, 16, 22, 28))
-    radius = stream.uniform(28.0, 35.0) * (1.0 + 0.012 * wobble(angle, stream, terms=5))
+    petals = stream.choice((0, 22))
+    radius = stream.uniform(30.0, 34.0) * (1.0 + 0.012 * wobble(angle, stream, terms=5))
     radius = radius + (stream.uniform(0.5, 0.9) * np.cos(petals * angle) if petals else 0.0)
     rim = inside = radius - r
     for _ in range(stream.integer(0, 4)):  # natural chips: small, and baked like the rest
-        where, bite = stream.uniform(-math.pi, math.pi), stream.uniform(1.2, 2.6)
+        where, bite = stream.uniform(-math.pi, math.pi), stream.uniform(0.8, 1.6)
         along = 31.0 * (np.mod(angle - where + math.pi, 2.0 * math.pi) - math.pi)
         inside = np.minimum(inside, np.hypot(rim + 0.5, 0.7 * along) - bite + 0.4 * grain)
 
@@ -130,13 +130,13 @@ def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) ->
     if stream.chance(0.5):  # an embossed ring
         height = height + stream.uniform(-1.2, 1.2) * hat(r - stream.uniform(18.0, 25.0), 1.4)
     pricks = np.zeros_like(r)
-    deep, wide = stream.uniform(0.8, 3.5), stream.uniform(0.9, 2.0)
+    deep, wide = stream.uniform(1.0, 3.5), stream.uniform(1.0, 2.0)
     for ring in range(stream.integer(1, 3)):
         count, phase = stream.integer(3, 6) + 4 * ring, stream.uniform(0.0, 2.0 * math.pi)
         pricks = np.maximum(pricks, hat(_to_ring(r, angle + phase, 5.0 + 7.5 * ring, count), wide))
     bubbles = _sprinkle(source, size, stream.integer(0, 30), sigma=stream.uniform(0.7, 1.8))
-    sugar = _sprinkle(source, size, stream.choice((0, 0, 40, 120)), sigma=0.5)
-    height = height - deep * pricks + 0.8 * bubbles + 0.4 * sugar
+    sugar = _sprinkle(source, size, stream.choice((0, 40, 80)), sigma=0.5)
+    height = height - deep * pricks + 0.8 * bubbles + 0.3 * sugar
 
     blotches = random_field(source, size, scale=stream.uniform(4.0, 12.0))
     baked = stream.uniform(0.15, 0.6) + 0.13 * blotches + 0.05 * grain + 0.2 * bubbles
@@ -151,22 +151,19 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     size = len(x)
     cast = random_field(source, size, scale=0.8, falloff=1.7)
     r, angle = np.hypot(x, y), np.arctan2(y, x)
-    power = stream.choice((2.0, 2.0, 3.0, 5.0))  # superellipse: round to square with round corners
-    extent = (np.abs(x) ** power + np.abs(y) ** power) ** (1.0 / power)
-    outer = stream.uniform(32.0, 36.0) if power == 2.0 else stream.uniform(28.0, 31.0)
-    bore, hub = stream.uniform(5.5, 11.0), stream.uniform(14.0, 18.5)
-    circle, bolt = stream.uniform(23.5, 26.0), stream.uniform(1.9, 3.4)
-    count, phase = stream.choice((4, 4, 6, 8)), stream.uniform(0.0, 2.0 * math.pi)
+    outer = stream.uniform(32.5, 35.5)
+    bore, hub = stream.uniform(7.0, 10.0), stream.uniform(14.5, 17.5)
+    circle, bolt = stream.uniform(24.0, 25.6), stream.uniform(2.1, 3.1)
+    count, phase = stream.choice((4, 6, 8)), stream.uniform(0.0, 2.0 * math.pi)
     to_bolt = _to_ring(r, angle + phase, circle, count)
 
-    inside = np.minimum(np.minimum(outer - extent, r - bore), to_bolt - bolt)
-    plate, rise = stream.uniform(8.5, 11.5), stream.uniform(1.5, 8.0)
-    height = plate + rise * _step((hub - r) / stream.uniform(0.8, 3.0))
-    seat = stream.choice((-0.9, 0.0, 0.8, 1.6))  # counterbored, plain or raised bolt seats
-    height = height + seat * _step((bolt + stream.uniform(1.4, 2.2) - to_bolt) / 0.4)
-    height = height - stream.uniform(0.0, 1.4) * hat(r - stream.uniform(19.5, 21.0), 0.9)  # sealing groove
-    if stream.chance(0.7):
-        height = height + stream.uniform(0.5, 1.2) * _cast_marks(x, y, stream)
+    inside = np.minimum(np.minimum(outer - r, r - bore), to_bolt - bolt)
+    plate, rise = stream.uniform(9.0, 11.0), stream.uniform(3.0, 6.0)
+    height = plate + rise * _step((hub - r) / stream.uniform(1.2, 2.0))
+    seat = stream.choice((-0.9, 0.0, 0.8))  # counterbored, plain or raised bolt seats
+    height = height + seat * _step((bolt + 1.8 - to_bolt) / 0.4)
+    height = height - stream.uniform(0.6, 1.0) * hat(r - 20.2, 0.9)  # sealing groove
+    height = height + stream.uniform(0.5, 1.0) * _cast_marks(x, y, stream)
     skin = stream.uniform(0.02, 0.07)
     pits = _sprinkle(source, size, stream.integer(0, 20), sigma=0.6)
     height = height + skin * cast - 0.5 * pits
@@ -176,9 +173,9 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     turning = np.sin(r * stream.uniform(3.0, 7.0) + 0.6 * cast) * _step((hub - r) / 0.5)
     patina = random_field(source, size, scale=stream.uniform(3.0, 10.0))
     tone = 1.0 + 0.05 * turning + stream.uniform(0.03, 0.14) * patina + 0.05 * cast - 0.4 * pits
-    for _ in range(stream.integer(0, 4)):  # hairline scratches from handling: colour only
+    for _ in range(stream.integer(0, 6)):  # hairline scratches from handling: colour only
         tone = tone + stream.uniform(0.1, 0.35) * _hairline(x, y, stream)
-    rust = stream.uniform(0.0, 0.3) * np.clip(np.roll(patina, size // 2, axis=0) - 0.9, 0.0, 1.0)
+    rust = stream.uniform(0.0, 0.5) * np.clip(np.roll(patina, size // 2, axis=0) - 0.9, 0.0, 1.0)
     albedo = np.asarray(metal, dtype=np.float32) * np.clip(tone, 0.2, 2.0)[..., None]
     albedo = albedo + (np.asarray((0.30, 0.13, 0.05), dtype=np.float32) - albedo) * rust[..., None]
     return _surface(height, albedo, inside > 0.0, flesh=(0.58, 0.58, 0.58), gloss=stream.uniform(0.2, 0.5))
@@ -199,7 +196,7 @@ def _potato(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
 
     shade = np.zeros_like(x)
     for _ in range(stream.integer(3, 10)):  # eyes: a pit below a brow
-        span, deep = stream.uniform(1.2, 2.8), stream.uniform(0.4, 1.6)
+        span, deep = stream.uniform(1.2, 2.4), stream.uniform(0.3, 0.9)
         where, out = stream.uniform(0.0, 2.0 * math.pi), math.sqrt(stream.uniform(0.0, 0.75))
         u, v = x - out * long * math.cos(where), y - out * short * math.sin(where)
         pit = np.exp(-((u / (1.6 * span)) ** 2 + (v / (0.7 * span)) ** 2))
@@ -212,7 +209,7 @@ def _potato(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     russet = random_field(source, size, scale=stream.uniform(2.0, 6.0))
     tan = stream.choice(((0.52, 0.35, 0.16), (0.60, 0.44, 0.20), (0.42, 0.26, 0.13), (0.45, 0.19, 0.15)))
     albedo = _mix(tan, (0.25, 0.14, 0.07), 0.2 + stream.uniform(0.05, 0.2) * russet + 0.06 * skin)
-    soil = np.clip(random_field(source, size, scale=5.0) - stream.uniform(1.0, 2.2), 0.0, 1.0)
+    soil = np.clip(random_field(source, size, scale=5.0) - stream.uniform(1.5, 3.0), 0.0, 1.0)
     albedo = albedo * (1.0 - 0.45 * np.maximum(shade, np.clip(pores, 0.0, 1.0)))[..., None]
     albedo = albedo + (np.asarray((0.10, 0.065, 0.04), dtype=np.float32) - albedo) * 0.8 * soil[..., None]
     return _surface(height, albedo, reach < 1.0, flesh=(0.80, 0.73, 0.46), gloss=0.06)

@@ -8,16 +8,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug._decode import read_bytes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained
-from das3d_aug.geometry import Intrinsics
+from das3d_aug.geometry import Camera
 
-__all__ = ["Dataset", "Entry", "Sample", "check_size", "known_shapes", "list_files", "natural", "safe_parts"]
+__all__ = [
+    "Dataset",
+    "Entry",
+    "Group",
+    "Sample",
+    "check_size",
+    "known_shapes",
+    "list_files",
+    "list_folders",
+    "list_groups",
+    "natural",
+    "safe_parts",
+]
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,7 @@ class Sample:
         ``"m"``, ``"mm"``, ``"raw"`` (stored numbers of unknown scale), ``"unknown"`` or what the user named.
     xyz : numpy.ndarray or None
         float32, H x W x 3, organised points as stored, in ``unit``.
-    intrinsics : Intrinsics or None
+    intrinsics : Intrinsics or Orthographic or None
         The camera, if it is known.
     mask : numpy.ndarray or None
         bool, H x W: the anomalous pixels, if they are known.
@@ -76,7 +89,7 @@ class Sample:
     valid: NDArray[np.bool_]
     unit: str
     xyz: NDArray[np.float32] | None = None
-    intrinsics: Intrinsics | None = None
+    intrinsics: Camera | None = None
     mask: NDArray[np.bool_] | None = None
     foreground: NDArray[np.bool_] | None = None
 
@@ -148,10 +161,59 @@ class Dataset(ABC):
         """Return the file of a role, having checked that it exists and lies in the root."""
         if role not in entry.files:
             partner = next(iter(entry.files.values()))
-            missing = partner.parent.parent / role / partner.stem
+            missing = self.place(entry, role)
             raise FileError(missing, f"no such {role} file (any known extension), the partner of {partner}")
         contained(self.root, entry.files[role])
         return entry.files[role]
+
+    def read(self, entry: Entry, role: str) -> bytes:
+        """Return what the file of a role holds, as `file` finds it."""
+        return read_bytes(self.file(entry, role))
+
+    def place(self, entry: Entry, role: str) -> Path:
+        """Return where a missing file is expected, without extension: in a folder of its role, of the same stem."""
+        partner = next(iter(entry.files.values()))
+        return partner.parent.parent / role / partner.stem
+
+
+class Group(NamedTuple):
+    """A folder of samples, ``<category>/<split>/<name>``, in a set or in one category of it."""
+
+    folder: Path
+    category: str
+    split: str
+    name: str
+
+
+def list_groups(root: Path, splits: Iterable[str]) -> Iterator[Group]:
+    """Yield every folder below the given splits; ``root`` is a set, or a category if it holds one of the splits.
+
+    Raises
+    ------
+    FileError
+        If a folder cannot be listed.
+    """
+    splits = tuple(splits)
+    single = any((root / split).is_dir() for split in splits)
+    for category in [root] if single else list_folders(root):
+        for split in splits:
+            for folder in list_folders(category / split):
+                yield Group(folder, category.resolve().name, split, folder.name)
+
+
+def list_folders(parent: Path) -> list[Path]:
+    """Return the folders in a folder, naturally sorted; an absent folder is empty.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be listed.
+    """
+    try:
+        found = [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    except OSError as error:
+        raise FileError(parent, f"cannot be listed: {error.strerror}") from error
+    return sorted(found, key=lambda path: natural(path.name))
 
 
 def natural(text: str) -> tuple[list[str | int], str]:

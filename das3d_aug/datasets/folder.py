@@ -1,15 +1,19 @@
-"""Own images: ``rgb/`` (or ``color/``) beside ``depth/`` with equal stems; ``mask/`` and ``foreground/``.
+"""Own images: ``rgb/`` (or ``color/``) beside ``depth/`` or ``xyz/``, with equal stems; ``mask/``, ``foreground/``.
 
-Depth is a 16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is
-named by the user and never guessed:
+They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``).
+``xyz/`` holds organised point clouds (`das3d_aug.pointclouds`); clouds with colours need no ``rgb/``.  Depth is a
+16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is named by the user
+and never guessed:
 
 =========== ==============================================================================================
 plain       depth = stored / depth_scale (TUM: ``depth_scale=5000, unit="m"``; most cameras: ``unit="mm"``)
+disparity   depth = depth_scale / stored, with depth_scale = focal length in pixels x baseline
 sunrgbd     SUN RGB-D: the 16 bits rotated right by 3 give millimetres
 nyu         NYU v2 raw Kinect: the bytes swapped give a disparity d, and depth = 351.3 / (1092.5 − d) m
 =========== ==============================================================================================
 
-A SUN RGB-D file read as plain cannot be told from depth: its large steps only look wrong.
+A SUN RGB-D file read as plain cannot be told from depth: its large steps only look wrong.  A disparity is that of
+equal principal points; where they differ (Middlebury's doffs), the difference must have been added.
 """
 
 from __future__ import annotations
@@ -22,20 +26,34 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, list_files, safe_parts
+from das3d_aug.datasets.base import (
+    Dataset,
+    Entry,
+    Group,
+    Sample,
+    check_size,
+    known_shapes,
+    list_files,
+    list_groups,
+    safe_parts,
+)
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_png, encode_tiff, read_plane, read_rgb
-from das3d_aug.geometry import Intrinsics
+from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth, read_camera
+from das3d_aug.pointclouds import CLOUD_SUFFIXES, read_organized
 
 __all__ = ["FolderDataset", "encode_folder"]
 
-_ENCODINGS = ("plain", "sunrgbd", "nyu")
+_SPLITS = ("train", "validation", "test")
+_ENCODINGS = ("plain", "disparity", "sunrgbd", "nyu")
+_DEPTH_KINDS = ("z", "range")
 _COLOUR = (".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff")
 _PLANE = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz")
+_ROLES = {"depth": _PLANE, "xyz": CLOUD_SUFFIXES, "mask": _PLANE, "foreground": _PLANE}
 
 
 class FolderDataset(Dataset):
-    """Own RGB-D images in one folder.
+    """Own RGB-D images or organised point clouds.
 
     Parameters
     ----------
@@ -44,24 +62,28 @@ class FolderDataset(Dataset):
     how : str
         How it was recognised.
     depth_scale : float, optional
-        Stored units per unit of depth.  Without it numbers stay as stored, and integers get the unit
-        ``"raw"`` unless ``unit`` is given.
+        Stored units per unit of depth (and of points).  Without it numbers stay as stored, and integers get the
+        unit ``"raw"`` unless ``unit`` is given.
     unit : str, optional
         The unit of depth; ``"unknown"`` if not given (``"mm"`` for sunrgbd and nyu without ``depth_scale``).
-    encoding : {"plain", "sunrgbd", "nyu"}
-        What the stored numbers mean.
+    encoding : {"plain", "disparity", "sunrgbd", "nyu"}
+        What the stored numbers of ``depth/`` mean.
+    depth_kind : {"z", "range"}
+        Whether ``depth/`` is along the optical axis or along the viewing ray, which needs the camera.
+    cloud_width : int, optional
+        Points in a row of ``xyz/``, for clouds that do not say it; without it that of ``rgb/``.
 
     Raises
     ------
     ParameterError
-        If an option has an impossible value.
+        If an option has an impossible value, or does not go with the folder.
     FileError
-        If two files of one folder share a stem.
+        If two files of one folder share a stem, there are ``depth/`` and ``xyz/``, or the camera is missing.
     """
 
     layout = "folder"
-    expected = "rgb/ or color/ beside depth/"
-    options = frozenset({"depth_scale", "unit", "encoding"})
+    expected = "rgb/ or color/ beside depth/ or xyz/, or xyz/ with colours; so too in <split>/<defect>/"
+    options = frozenset({"depth_scale", "unit", "encoding", "depth_kind", "cloud_width"})
 
     def __init__(
         self,
@@ -71,21 +93,52 @@ class FolderDataset(Dataset):
         depth_scale: float | None = None,
         unit: str | None = None,
         encoding: str = "plain",
+        depth_kind: str = "z",
+        cloud_width: int | None = None,
     ) -> None:
         if depth_scale is not None and not (math.isfinite(depth_scale) and depth_scale > 0):
             raise ParameterError(f"depth_scale must be positive, got {depth_scale!r}")
         if encoding not in _ENCODINGS:
             raise ParameterError(f"encoding must be one of {', '.join(_ENCODINGS)}, got {encoding!r}")
+        if encoding == "disparity" and depth_scale is None:
+            raise ParameterError("depth_scale is needed for encoding 'disparity': focal length in pixels x baseline")
+        if depth_kind not in _DEPTH_KINDS:
+            raise ParameterError(f"depth_kind must be one of {', '.join(_DEPTH_KINDS)}, got {depth_kind!r}")
+        if cloud_width is not None and cloud_width < 1:
+            raise ParameterError(f"cloud_width must be at least 1, got {cloud_width!r}")
+        groups = _groups(root)
+        depth, points = (any((group.folder / role).is_dir() for group in groups) for role in ("depth", "xyz"))
+        if depth and points:
+            raise FileError(root, "has depth/ and xyz/, and which is meant is not known; rename one of them")
+        self._geometry = "xyz" if points else "depth"
+        for name, changed, folder in (
+            ("encoding", encoding != "plain", "depth"),
+            ("depth_kind", depth_kind != "z", "depth"),
+            ("cloud_width", cloud_width is not None, "xyz"),
+        ):
+            if changed and folder != self._geometry:
+                raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry}/")
+        self._coloured = any(_colour(group.folder) for group in groups)
         self.depth_scale = depth_scale
         self.unit = unit
         self.encoding = encoding
-        super().__init__(root, how, entries=_entries(root))
+        self.depth_kind = depth_kind
+        self.cloud_width = cloud_width
+        super().__init__(root, how, entries=[entry for group in groups for entry in _entries(group)])
+        if depth_kind == "range" and self._camera() is None:
+            raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:
-        """Look for a colour folder beside ``depth/``."""
-        colour = _colour(root)
-        return f"{colour}/ beside depth/" if colour and (root / "depth").is_dir() else None
+        """Look for depth or points in the root and below splits, where ``rgb/`` beside ``xyz/`` is MVTec 3D-AD's."""
+        if form := _form(root):
+            return form
+        forms = [(group, form) for group in list_groups(root, _SPLITS) if (form := _form(group.folder))]
+        own = [(group, form) for group, form in forms if form != "rgb/ beside xyz/"]
+        if not own:
+            return None
+        group, form = own[0]
+        return f"{form} in {len(own)} folders such as {group.folder.relative_to(root).as_posix()}/"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:
@@ -94,53 +147,73 @@ class FolderDataset(Dataset):
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        rgb_path, depth_path = self.file(entry, "rgb"), self.file(entry, "depth")
-        rgb = read_rgb(rgb_path)
-        depth, unit = self._depth(depth_path)
-        check_size(depth_path, depth.shape, partner=rgb_path, expected=rgb.shape)
+        rgb = read_rgb(self.file(entry, "rgb")) if self._coloured else None
+        path = self.file(entry, self._geometry)
+        xyz = None
+        if self._geometry == "depth":
+            depth, unit = self._depth(path)
+        else:
+            cloud = read_organized(path, width=self.cloud_width or (rgb if rgb is None else rgb.shape[1]))
+            xyz, unit = self._scaled(cloud.xyz), self.unit or "unknown"
+            depth = points_to_depth(xyz)
+            rgb = cloud.rgb if rgb is None else rgb
+        if rgb is None:
+            raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
+        partner = entry.files.get("rgb", path)
+        check_size(path, depth.shape, partner=partner, expected=rgb.shape)
+        mask = self._plane(entry, "mask", partner, rgb.shape)
+        if mask is None and entry.label == 0:
+            mask = np.zeros(rgb.shape[:2], dtype=bool)
         return Sample(
             entry=entry,
             rgb=rgb,
             depth=depth,
             valid=np.isfinite(depth) & (depth > 0),
             unit=unit,
+            xyz=xyz,
             intrinsics=self._camera(),
-            mask=self._plane(entry, "mask", rgb_path, rgb.shape),
-            foreground=self._plane(entry, "foreground", rgb_path, rgb.shape),
+            mask=mask,
+            foreground=self._plane(entry, "foreground", partner, rgb.shape),
         )
 
     def _plane(self, entry: Entry, role: str, partner: Path, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
         if role not in entry.files:
             return None
         path = self.file(entry, role)
-        plane: NDArray[np.bool_] = read_plane(path) > 0
+        plane: NDArray[np.bool_] = read_plane(path, name=role) > 0
         check_size(path, plane.shape, partner=partner, expected=size)
         return plane
 
-    def _camera(self) -> Intrinsics | None:
+    def _camera(self) -> Camera | None:
         for name in ("intrinsics.json", "camera.json"):
             path = self.root / name
             if path.exists():
-                return Intrinsics.from_json(contained(self.root, path))
+                return read_camera(contained(self.root, path))
         return None
 
     def _depth(self, path: Path) -> tuple[NDArray[np.float32], str]:
-        stored = read_plane(path)
-        if self.encoding != "plain":
-            if stored.dtype != np.uint16:
-                raise FileError(path, f"encoding {self.encoding!r} needs 16-bit integers, got {stored.dtype}")
-            depth = _sunrgbd(stored) if self.encoding == "sunrgbd" else _nyu(stored)
-            unit = self.unit or ("mm" if self.depth_scale is None else "unknown")
-        else:
+        stored = read_plane(path, name="depth")
+        unit = self.unit or "unknown"
+        if self.encoding == "plain":
             if path.suffix.lower() == ".pgm" and stored.dtype == np.uint16 and _looks_swapped(stored):
                 raise FileError(path, "looks like raw Kinect disparity with swapped bytes; open with encoding='nyu'")
-            depth = stored
-            raw = stored.dtype.kind != "f" and self.depth_scale is None
-            unit = self.unit or ("raw" if raw else "unknown")
-        if self.depth_scale is not None:
-            depth = depth / np.float64(self.depth_scale)
+            depth = self._scaled(stored)
+            if stored.dtype.kind != "f" and self.depth_scale is None:
+                unit = self.unit or "raw"
+        elif self.encoding == "disparity":
+            depth = _from_disparity(stored, self.depth_scale or 1.0)
+        else:
+            if stored.dtype != np.uint16:
+                raise FileError(path, f"encoding {self.encoding!r} needs 16-bit integers, got {stored.dtype}")
+            depth = self._scaled(_sunrgbd(stored) if self.encoding == "sunrgbd" else _nyu(stored))
+            if self.depth_scale is None:
+                unit = self.unit or "mm"
+        camera = self._camera() if self.depth_kind == "range" else None
+        return depth if camera is None else range_to_depth(depth, camera), unit
+
+    def _scaled(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is invalid
-            return depth.astype(np.float32), unit
+            return (stored if self.depth_scale is None else stored / np.float64(self.depth_scale)).astype(np.float32)
 
 
 def encode_folder(
@@ -148,6 +221,7 @@ def encode_folder(
     *,
     rgb: NDArray[np.uint8],
     depth: NDArray[Any],
+    xyz: NDArray[Any] | None = None,
     mask: NDArray[Any] | None = None,
     rgb_mask: NDArray[Any] | None = None,
     depth_mask: NDArray[Any] | None = None,
@@ -162,6 +236,8 @@ def encode_folder(
         uint8, H x W x 3.
     depth : numpy.ndarray
         H x W; uint16 becomes a 16-bit PNG, everything else a float32 TIFF.
+    xyz : numpy.ndarray, optional
+        H x W x 3, the source's points; moved along their rays to ``depth``, they are stored in its place.
     mask, rgb_mask, depth_mask : numpy.ndarray, optional
         H x W, non-zero where anomalous (anywhere, in colour, in depth); stored as 0 and 255.
 
@@ -175,13 +251,15 @@ def encode_folder(
     ParameterError
         If shapes or dtypes do not fit, or the key is not a safe name.
     """
-    known_shapes(rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
+    known_shapes(rgb=rgb, depth=depth, xyz=xyz, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     parts = safe_parts(key)
     name = "__".join(parts)
     if len(parts) > 1 and name.split("__") != parts:
         raise ParameterError(f"key must not hold '__' beside '/', two keys could get one name, got {key!r}")
     files = {f"rgb/{name}.png": encode_png(rgb)}
-    if depth.dtype == np.uint16:
+    if xyz is not None:
+        files[f"xyz/{name}.tiff"] = encode_tiff(move_along_rays(xyz.astype(np.float32), depth))
+    elif depth.dtype == np.uint16:
         files[f"depth/{name}.png"] = encode_png(depth)
     else:
         files[f"depth/{name}.tiff"] = encode_tiff(depth.astype(np.float32))
@@ -191,17 +269,45 @@ def encode_folder(
     return files
 
 
-def _colour(root: Path) -> str | None:
-    return next((name for name in ("rgb", "color") if (root / name).is_dir()), None)
+def _colour(folder: Path) -> str | None:
+    return next((name for name in ("rgb", "color") if (folder / name).is_dir()), None)
 
 
-def _entries(root: Path) -> Iterable[Entry]:
-    roles = {"rgb": list_files(root / (_colour(root) or "rgb"), _COLOUR)}
-    for role in ("depth", "mask", "foreground"):
-        roles[role] = list_files(root / role, _PLANE)
-    for stem in roles["rgb"].keys() | roles["depth"].keys():
-        files = {role: found[stem] for role, found in roles.items() if stem in found}
-        yield Entry(key=stem, split="", defect="", label=None, files=files)
+def _form(folder: Path) -> str | None:
+    """Return what makes a folder one of RGB-D images, in words."""
+    colour = _colour(folder)
+    if colour and (folder / "depth").is_dir():
+        return f"{colour}/ beside depth/"
+    if (folder / "xyz").is_dir():
+        return f"{colour}/ beside xyz/" if colour else "xyz/"
+    return None
+
+
+def _groups(root: Path) -> list[Group]:
+    return [Group(root, "", "", "")] if _form(root) else list(list_groups(root, _SPLITS))
+
+
+def _entries(group: Group) -> Iterable[Entry]:
+    roles = {"rgb": list_files(group.folder / (_colour(group.folder) or "rgb"), _COLOUR)}
+    for role, suffixes in _ROLES.items():
+        roles[role] = list_files(group.folder / role, suffixes)
+    for stem in roles["rgb"].keys() | roles["depth"].keys() | roles["xyz"].keys():
+        yield Entry(
+            key="/".join([*filter(None, group[1:]), stem]),
+            split=group.split,
+            defect=group.name,
+            label=int(group.name != "good") if group.name else None,
+            files={role: found[stem] for role, found in roles.items() if stem in found},
+            category=group.category,
+        )
+
+
+def _from_disparity(stored: NDArray[Any], scale: float) -> NDArray[np.float32]:
+    """Return ``scale`` / stored, 0 where the disparity is not positive or not finite."""
+    depth = np.zeros(stored.shape)
+    with np.errstate(over="ignore"):
+        np.divide(scale, stored, out=depth, where=stored > 0)
+        return depth.astype(np.float32)
 
 
 def _sunrgbd(stored: NDArray[np.uint16]) -> NDArray[Any]:

@@ -6,9 +6,9 @@ of normal samples; their gt is all zero in test and absent in train and validati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,41 +16,59 @@ from numpy.typing import NDArray
 from das3d_aug.datasets.base import (
     Dataset,
     Entry,
+    Group,
     Sample,
     check_size,
     known_shapes,
     list_files,
-    natural,
+    list_groups,
     safe_parts,
 )
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import ParameterError
 from das3d_aug.files import encode_png, encode_tiff, read_array, read_plane, read_rgb
-from das3d_aug.geometry import Intrinsics, depth_to_points, move_along_rays, points_to_depth
+from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth
 
 __all__ = ["MVTec3DDataset", "encode_mvtec3d"]
 
 _SPLITS = ("train", "validation", "test")
-_ROLES = {"rgb": (".png",), "xyz": (".tiff", ".tif"), "gt": (".png",)}
+_PNG = (".png",)
+_POINTS = (".tiff", ".tif")
 
 
 class MVTec3DDataset(Dataset):
-    """MVTec 3D-AD, the whole set or one category, and whatever is laid out like it."""
+    """MVTec 3D-AD, the whole set or one category, and whatever is laid out like it.
+
+    Attributes
+    ----------
+    masks : str
+        The folder of the masks beside ``rgb/`` and ``xyz/``, also their role (class attribute).
+    unit : str
+        The unit of the points (class attribute).
+    """
 
     layout = "mvtec3d"
     expected = "<category>/{train,validation,test}/<defect>/ with rgb/ and xyz/ in it"
+    masks: ClassVar[str] = "gt"
+    unit: ClassVar[str] = "m"
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:
-        """Look for ``rgb/`` beside ``xyz/`` below a split of the root or of its folders."""
-        groups = [group for group, *_ in _groups(root) if (group / "rgb").is_dir() and (group / "xyz").is_dir()]
+        """Look for ``rgb/`` beside ``xyz/`` below a split; what else is there tells the three such layouts apart."""
+        found = list_groups(root, _SPLITS)
+        groups = [group for group in found if (group.folder / "rgb").is_dir() and (group.folder / "xyz").is_dir()]
         if not groups:
             return None
-        return f"rgb/ beside xyz/ in {len(groups)} folders such as {groups[0].relative_to(root).as_posix()}/"
+        layout, mark = _kind(groups)
+        if layout != cls.layout:
+            return None
+        example = groups[0].folder.relative_to(root).as_posix()
+        return f"rgb/ beside xyz/ in {len(groups)} folders such as {example}/, {mark}"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:
         """List the samples of a recognised set or category; there are no options."""
-        return cls(root, how, entries=_entries(root))
+        groups = list_groups(root, _SPLITS)
+        return cls(root, how, entries=[entry for group in groups for entry in cls._entries(group)])
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
@@ -59,14 +77,36 @@ class MVTec3DDataset(Dataset):
         with np.errstate(over="ignore"):
             xyz = read_array(xyz_path).astype(np.float32, copy=False)
         check_size(xyz_path, xyz.shape, partner=rgb_path, expected=rgb.shape)
-        if entry.label == 0 and "gt" not in entry.files:
+        if entry.label == 0 and self.masks not in entry.files:
             mask = np.zeros(rgb.shape[:2], dtype=bool)
         else:
-            gt_path = self.file(entry, "gt")
-            mask = read_plane(gt_path) > 0
-            check_size(gt_path, mask.shape, partner=rgb_path, expected=rgb.shape)
+            mask_path = self.file(entry, self.masks)
+            mask = read_plane(mask_path) > 0
+            check_size(mask_path, mask.shape, partner=rgb_path, expected=rgb.shape)
         depth = points_to_depth(xyz)
-        return Sample(entry=entry, rgb=rgb, depth=depth, valid=depth > 0, unit="m", xyz=xyz, mask=mask)
+        return Sample(entry=entry, rgb=rgb, depth=depth, valid=depth > 0, unit=self.unit, xyz=xyz, mask=mask)
+
+    @classmethod
+    def _entries(cls, group: Group) -> Iterator[Entry]:
+        roles = cls._files(group.folder)
+        for stem in roles["rgb"].keys() | roles["xyz"].keys():
+            yield Entry(
+                key=f"{group.category}/{group.split}/{group.name}/{stem}",
+                split=group.split,
+                defect=group.name,
+                label=int(group.name.lower() != "good"),
+                files={role: found[stem] for role, found in roles.items() if stem in found},
+                category=group.category,
+            )
+
+    @classmethod
+    def _files(cls, folder: Path) -> dict[str, dict[str, Path]]:
+        """Return the files of a defect folder by role and stem; rgb and xyz come first."""
+        return {
+            "rgb": list_files(folder / "rgb", _PNG),
+            "xyz": list_files(folder / "xyz", _POINTS),
+            cls.masks: list_files(folder / cls.masks, _PNG),
+        }
 
 
 def encode_mvtec3d(
@@ -75,8 +115,10 @@ def encode_mvtec3d(
     rgb: NDArray[np.uint8],
     depth: NDArray[Any] | None = None,
     mask: NDArray[Any] | None = None,
+    rgb_mask: NDArray[Any] | None = None,
+    depth_mask: NDArray[Any] | None = None,
     xyz: NDArray[Any] | None = None,
-    intrinsics: Intrinsics | None = None,
+    intrinsics: Camera | None = None,
 ) -> dict[str, bytes]:
     """Encode a sample in the layout of MVTec 3D-AD; nothing is written.
 
@@ -90,9 +132,11 @@ def encode_mvtec3d(
         H x W, in metres if the result is to be like the released set; without it ``xyz`` is stored as it is.
     mask : numpy.ndarray, optional
         H x W, non-zero where anomalous; needed unless the defect is ``good``.
+    rgb_mask, depth_mask : numpy.ndarray, optional
+        The same of each modality, stored beside ``gt/`` in folders of these names, which loaders pass over.
     xyz : numpy.ndarray, optional
         H x W x 3, the source's points; they are moved along their rays to ``depth``.
-    intrinsics : Intrinsics, optional
+    intrinsics : Intrinsics or Orthographic, optional
         The camera, used where there is no ``xyz``.
 
     Returns
@@ -105,7 +149,7 @@ def encode_mvtec3d(
     ParameterError
         If there are neither points nor a camera, the key has not this form, or mask and defect disagree.
     """
-    known_shapes(rgb=rgb, depth=depth, mask=mask, xyz=xyz)
+    known_shapes(rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask, xyz=xyz)
     parts = safe_parts(key)
     if len(parts) != 4 or parts[1] not in _SPLITS:
         raise ParameterError(f"key must be <category>/<{'|'.join(_SPLITS)}>/<defect>/<name>, got {key!r}")
@@ -124,38 +168,20 @@ def encode_mvtec3d(
         raise ParameterError("xyz, or depth and intrinsics, are needed: MVTec 3D-AD stores points, not depth alone")
     folder = f"{category}/{split}/{defect}"
     files = {f"{folder}/rgb/{name}.png": encode_png(rgb), f"{folder}/xyz/{name}.tiff": encode_tiff(points)}
-    if split == "test" or defect != "good":
-        anomalous = np.zeros(rgb.shape[:2], bool) if mask is None else mask != 0
-        files[f"{folder}/gt/{name}.png"] = encode_png(anomalous.astype(np.uint8) * np.uint8(255))
+    if mask is None and split == "test":
+        mask = np.zeros(rgb.shape[:2], dtype=bool)
+    for role, plane in (("gt", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
+        if plane is not None and (split == "test" or defect != "good"):
+            files[f"{folder}/{role}/{name}.png"] = encode_png((plane != 0).astype(np.uint8) * np.uint8(255))
     return files
 
 
-def _groups(root: Path) -> Iterator[tuple[Path, str, str, str]]:
-    """Yield (folder, category, split, defect) for every defect folder of a set or a category."""
-    single = any((root / split).is_dir() for split in _SPLITS)
-    for category in [root] if single else _folders(root):
-        for split in _SPLITS:
-            for group in _folders(category / split):
-                yield group, category.resolve().name, split, group.name
-
-
-def _folders(parent: Path) -> list[Path]:
-    try:
-        found = [path for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
-    except OSError as error:
-        raise FileError(parent, f"cannot be listed: {error.strerror}") from error
-    return sorted(found, key=lambda path: natural(path.name))
-
-
-def _entries(root: Path) -> Iterable[Entry]:
-    for group, category, split, defect in _groups(root):
-        roles = {role: list_files(group / role, suffixes) for role, suffixes in _ROLES.items()}
-        for stem in roles["rgb"].keys() | roles["xyz"].keys():
-            yield Entry(
-                key=f"{category}/{split}/{defect}/{stem}",
-                split=split,
-                defect=defect,
-                label=int(defect != "good"),
-                files={role: found[stem] for role, found in roles.items() if stem in found},
-                category=category,
-            )
+def _kind(groups: Sequence[Group]) -> tuple[str, str]:
+    """Tell the layouts with ``rgb/`` beside ``xyz/`` apart: return the layout and what it was told by."""
+    if any(group.name == "GOOD" for group in groups):
+        return "realiad_d3", "some named GOOD"
+    if any((group.folder / "ps").is_dir() for group in groups):
+        return "realiad_d3", "some with ps/"
+    if any((group.folder / "ground_truth").is_dir() for group in groups):
+        return "adam3d", "some with masks in ground_truth/"
+    return "mvtec3d", "none named GOOD or with ps/ or ground_truth/"

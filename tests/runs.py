@@ -1,0 +1,70 @@
+"""What the tests of das3d_ref share: a small data set, a configuration in seconds' reach, a detector made of them."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from das3d_aug.demo_set import write_demo_set
+from das3d_ref import Config, Source, open_source, train
+
+torch.set_num_threads(1)  # sums of several threads come out in another order
+
+CONFIG = Config.from_dict(
+    {
+        "preparation": {"size": [48, 48]},
+        "synthesis": {"area": [0.05, 0.2]},
+        "network": {
+            "width": 8,
+            "discriminator_width": 8,
+            "levels": 2,
+            "convolutions": 1,
+            "discriminator_stride": 2,
+            "norm": "group",
+        },
+        "training": {
+            "steps": 12,
+            "batch": 4,
+            "learning_rate": 2e-3,
+            "schedule": "cosine",
+            "ema": 0.9,
+            "validate_every": 4,
+            "validation_anomalies": 6,
+        },
+        "score": {"window": 5},
+    }
+)
+
+
+@functools.cache
+def workplace() -> Path:
+    """Return a folder that lives as long as the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="das3d-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def parts() -> Path:
+    """Return a data set: 7 parts to learn from, 2 to validate with, 2 good and 8 bad ones to test."""
+    folder = workplace() / "parts"
+    write_demo_set(folder, families=("potato",), train=7, validation=2, good=2, per_defect=1, size=64)
+    return folder
+
+
+def source(config: Config = CONFIG, data: Path | None = None, **options: Any) -> Source:
+    return open_source(data or parts(), config=config, cache=workplace() / "prepared", **options)
+
+
+@functools.cache
+def detector() -> Path:
+    """Return the folder of a trained detector; tests that change it change a copy."""
+    folder = workplace() / "detector"
+    train(source(), folder, config=CONFIG)
+    return folder
