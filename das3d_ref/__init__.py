@@ -1,0 +1,33 @@
+"""The detector of DAS3D: two reconstruction networks, a dual-modal discriminator, training and evaluation.
+
+>>> from das3d_ref import Config
+>>> config = Config.preset("demo").override(["mode=depth", "training.steps=500"])
+>>> config.training.steps
+500
+
+With a folder of data, ``open_source`` prepares one category, ``train`` learns from its normal images, and
+``Detector.load`` reads what that wrote::
+
+    source = open_source("mvtec3d", category="bagel", config=config, cache="prepared")
+    train(source, "detector", config=config)
+    print(evaluate(Detector.load("detector"), source).figures)
+"""
+
+from das3d_ref.config import PRESETS, Config
+from das3d_ref.detector import Detector, Prediction
+from das3d_ref.evaluation import Evaluation, evaluate, predict_all
+from das3d_ref.sources import Source, open_source
+from das3d_ref.training import train
+
+__all__ = [
+    "PRESETS",
+    "Config",
+    "Detector",
+    "Evaluation",
+    "Prediction",
+    "Source",
+    "evaluate",
+    "open_source",
+    "predict_all",
+    "train",
+]
