@@ -21,7 +21,7 @@ def layout_options(command: Command) -> Command:
         (
             click.option("--layout", help="Layout of IN; recognised without it."),
             click.option("--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."),
-            click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth (folders of images)."),
+            click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth, where IN does not say it."),
             click.option(
                 "--encoding",
                 type=click.Choice(["plain", "disparity", "sunrgbd", "nyu"]),
@@ -32,6 +32,7 @@ def layout_options(command: Command) -> Command:
                 type=click.Choice(["z", "range"]),
                 help="Along the optical axis, or along the ray (folders of images).",
             ),
+            click.option("--light", help="0 … 5, all, bottom, right, top, left or global (Eyecandies)."),
             click.option("--cloud-width", type=click.IntRange(min=1), help="Points in a row (folders of clouds)."),
         )
     ):

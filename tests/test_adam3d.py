@@ -23,6 +23,12 @@ def test_the_set(tmp_path):
         assert np.array_equal(sample.mask, MASK & (sample.entry.label == 1))
 
 
+def test_the_unit_can_be_named(tmp_path):
+    named = open_dataset(adam(tmp_path), unit="mm")
+    assert next(iter(named)).unit == "mm"
+    assert next(iter(open_dataset(tmp_path))).unit == "unknown"
+
+
 def test_an_empty_mask_folder_of_normal_samples_is_no_error(tmp_path):
     (adam(tmp_path) / "gear" / "train" / "good" / "ground_truth").mkdir()
     assert not any(sample.mask.any() for sample in open_dataset(tmp_path).select(label=0))

@@ -31,11 +31,11 @@ _FOREIGN = (
     (0.70, 0.22, 0.03),  # sealant
 )
 _LIQUIDS = (
-    (0.35, 0.30, 0.25),  # oil
-    (0.35, 0.45, 0.85),  # ink
-    (0.80, 0.42, 0.25),  # rust water
-    (0.45, 0.60, 0.40),  # mould
-    (0.85, 0.35, 0.40),  # dye
+    (0.25, 0.22, 0.18),  # oil
+    (0.25, 0.35, 0.85),  # ink
+    (0.75, 0.30, 0.12),  # rust water
+    (0.30, 0.55, 0.28),  # mould
+    (0.80, 0.18, 0.30),  # dye
 )
 
 
@@ -47,7 +47,7 @@ def damage(defect: str, surface: Surface, stream: Stream) -> tuple[Surface, Mask
 
 def _dent(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(3.0, 6.0), ragged=0.08)
-    depth = stream.uniform(1.0, 3.0)
+    depth = stream.uniform(1.6, 3.2)
     rim = stream.uniform(0.05, 0.2) * hat(q - 1.05, 0.25)
     height = surface.height - depth * (hat(q, 1.0) - rim)
     albedo = surface.albedo * (1.0 - stream.uniform(0.0, 0.2) * hat(q, 1.0))[..., None]
@@ -56,7 +56,7 @@ def _dent(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 
 def _bump(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(2.5, 5.5), ragged=0.1)
-    return _changed(surface, surface.height + stream.uniform(1.2, 3.0) * hat(q, 1.0), surface.albedo), q < 1.0
+    return _changed(surface, surface.height + stream.uniform(1.6, 3.2) * hat(q, 1.0), surface.albedo), q < 1.0
 
 
 def _crack(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
@@ -124,7 +124,7 @@ def _contamination(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 def _stain(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     edge = random_field(noise_source(stream), len(surface.height), scale=3.0)
     q = _blob(surface, _site(surface, stream), stream, radius=(3.0, 7.0), ragged=0.2) + 0.1 * edge
-    soaked = np.clip((1.0 - q) * 4.0, 0.0, 1.0) * (0.75 + 0.25 * hat(q - 0.9, 0.3))  # dries to a darker rim
+    soaked = np.clip((1.0 - q) * 4.0, 0.0, 1.0) * (0.85 + 0.15 * hat(q - 0.9, 0.3))  # dries to a darker rim
     tint = np.asarray(stream.choice(_LIQUIDS), dtype=np.float32) * np.float32(stream.uniform(0.8, 1.1))
     albedo = surface.albedo * (1.0 + (tint - 1.0) * soaked[..., None])
     return replace(surface, albedo=albedo.astype(np.float32)), q < 0.95

@@ -191,7 +191,7 @@ def _potato(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     around = np.arctan2(y / short, x / long)
     reach = stretched / (1.0 + 0.045 * wobble(around, stream, terms=5))
     crown, waist = stream.uniform(9.0, 18.0), stream.uniform(8.0, 13.0)
-    height = waist + crown * np.sqrt(np.clip(1.0 - reach**2, 0.0, 1.0)) + stream.uniform(0.4, 1.3) * lumps
+    height = waist + crown * np.sqrt(np.clip(1.0 - reach**2, 0.0, 1.0)) + stream.uniform(0.3, 0.9) * lumps
     height = height + stream.uniform(0.02, 0.08) * skin
 
     shade = np.zeros_like(x)

@@ -38,18 +38,21 @@ _POINTS = (".tiff", ".tif")
 class MVTec3DDataset(Dataset):
     """MVTec 3D-AD, the whole set or one category, and whatever is laid out like it.
 
+    The option ``unit`` names the unit of the points, where it is another than the layout's.
+
     Attributes
     ----------
     masks : str
         The folder of the masks beside ``rgb/`` and ``xyz/``, also their role (class attribute).
     unit : str
-        The unit of the points (class attribute).
+        The unit of the points; the layout's own as a class attribute.
     """
 
     layout = "mvtec3d"
     expected = "<category>/{train,validation,test}/<defect>/ with rgb/ and xyz/ in it"
     masks: ClassVar[str] = "gt"
-    unit: ClassVar[str] = "m"
+    options = frozenset({"unit"})
+    unit: str = "m"
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:
@@ -66,9 +69,11 @@ class MVTec3DDataset(Dataset):
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:
-        """List the samples of a recognised set or category; there are no options."""
+        """List the samples of a recognised set or category."""
         groups = list_groups(root, _SPLITS)
-        return cls(root, how, entries=[entry for group in groups for entry in cls._entries(group)])
+        dataset = cls(root, how, entries=[entry for group in groups for entry in cls._entries(group)])
+        dataset.unit = options.get("unit", cls.unit)
+        return dataset
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
