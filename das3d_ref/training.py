@@ -291,7 +291,7 @@ class Trainer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         for state in self.optimizer.state.values():
             for name, tensor in state.items():
-                if tensor.ndim == 4:  # as the weights are, or sums come out in another order
+                if tensor.ndim == 4:  # laid out as the weights, or the optimiser takes a slow path
                     state[name] = tensor.contiguous(memory_format=torch.channels_last)
 
     def _check_processes(self) -> None:

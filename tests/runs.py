@@ -58,6 +58,11 @@ def parts() -> Path:
     return folder
 
 
+def settings(**values: Any) -> Config:
+    """Return the configuration with other values: ``settings(training__steps=3)``."""
+    return CONFIG.override([f"{name.replace('__', '.')}={value}" for name, value in values.items()])
+
+
 def source(config: Config = CONFIG, data: Path | None = None, **options: Any) -> Source:
     return open_source(data or parts(), config=config, cache=workplace() / "prepared", **options)
 

@@ -47,7 +47,7 @@ def damage(defect: str, surface: Surface, stream: Stream) -> tuple[Surface, Mask
 
 def _dent(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(3.0, 6.0), ragged=0.08)
-    depth = stream.uniform(1.6, 3.2)
+    depth = stream.uniform(1.4, 3.0)
     rim = stream.uniform(0.05, 0.2) * hat(q - 1.05, 0.25)
     height = surface.height - depth * (hat(q, 1.0) - rim)
     albedo = surface.albedo * (1.0 - stream.uniform(0.0, 0.2) * hat(q, 1.0))[..., None]
@@ -56,7 +56,7 @@ def _dent(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 
 def _bump(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(2.5, 5.5), ragged=0.1)
-    return _changed(surface, surface.height + stream.uniform(1.6, 3.2) * hat(q, 1.0), surface.albedo), q < 1.0
+    return _changed(surface, surface.height + stream.uniform(1.4, 3.0) * hat(q, 1.0), surface.albedo), q < 1.0
 
 
 def _crack(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
