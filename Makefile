@@ -58,6 +58,7 @@ types: setup
 bench: setup
 	$(BIN)/python -m benchmarks.synthesis
 	$(BIN)/python -m benchmarks.prepare
+	$(BIN)/python -m benchmarks.training
 
 docs: .venv/.docs
 	$(BIN)/mkdocs build --strict
