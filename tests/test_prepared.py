@@ -380,7 +380,6 @@ def test_two_rows_of_one_key_are_refused(tmp_path: Path) -> None:
         ("foreground", lambda path: path.write_bytes(b""), "is not a PNG file"),
         ("rgb", lambda path: path.unlink(), "cannot be read"),
     ],
-    ids=str,
 )
 def test_a_bad_file_is_named(tmp_path: Path, role: str, write: Callable[[Path], object], said: str) -> None:
     by_hand(tmp_path)
