@@ -29,7 +29,6 @@ from das3d_aug.datasets.demo import DEFECTS, FAMILIES, DemoPart, demo_plan, make
 
 Array = NDArray[np.float32]
 
-FIELD_MM = 100.0
 PATCH, STRIDE = 8, 4
 EDGE = np.ones((5, 5), np.uint8)
 

@@ -33,6 +33,11 @@ class Program(click.Group):
         except (KeyboardInterrupt, click.Abort):
             click.echo(f"{self.name}: interrupted; the same command goes on where it stopped", err=True)
             sys.exit(130)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("das3d"):
+                raise
+            package = error.name.partition(".")[0]
+            self._fail(f"{package} is not installed: pip install '.[ref]' in the checkout of das3d")
         except Exception as error:
             from das3d_aug.errors import Das3dError  # lazily: --help must not load the package
 

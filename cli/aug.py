@@ -13,6 +13,7 @@ import click
 from . import Program
 from ._options import FOLDER, given, layout_options
 from ._progress import progress_bar
+from ._summary import show_summary
 from .prepare import prepare
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -65,7 +66,12 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
     start = time.perf_counter()
     with progress_bar() as progress:
         summary = run(source, out, recipe=_recipe(recipe), progress=progress, **given(options))
-    _show_summary(summary, time.perf_counter() - start)
+    show_summary(
+        summary,
+        time.perf_counter() - start,
+        rows=(("format", summary.format), ("left out", f"{summary.left_out} anomalous sources")),
+        after=f"train on {summary.out}, or make one of its samples again with das3d-aug replay",
+    )
     return 1 if summary.failures else 0
 
 
@@ -139,28 +145,6 @@ def _recipe(path: Path | None) -> Any:
     from das3d_aug.recipe import Recipe
 
     return None if path is None else Recipe.from_toml(path)
-
-
-def _show_summary(summary: Any, elapsed: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
-    table.add_row("source", summary.how)
-    table.add_row("format", summary.format)
-    table.add_row("written", f"{summary.written} samples, {summary.written / elapsed:.1f} per second")
-    table.add_row("complete before", f"{summary.kept} samples")
-    table.add_row("left out", f"{summary.left_out} anomalous sources")
-    total = sum(summary.seconds.values()) or 1.0
-    for part, seconds in summary.seconds.items():
-        table.add_row(f"time {part}", f"{seconds:.1f} s, {seconds / total:.0%}")
-    Console().print(table)
-    for path, reason in summary.failures:
-        click.echo(f"das3d-aug: failed: {path}: {reason}", err=True)
-    if summary.failures:
-        click.echo(f"{len(summary.failures)} sources failed; mend them and run the same command again")
-    else:
-        click.echo(f"next: train on {summary.out}, or make one of its samples again with das3d-aug replay")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ import click
 
 from ._options import FOLDER, given, layout_options
 from ._progress import progress_bar
+from ._summary import show_summary
 
 __all__ = ["prepare"]
 
 _SETTINGS = ("distance", "size", "normalise", "fallback", "xyz")
-_SHOWN = 20  # a camera that is missing fails every sample
 
 
 @click.command()
@@ -59,7 +59,8 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
         _draw(sheet, source, settings, given(options))
     with progress_bar() as progress:
         summary = run(source, out, settings=settings, workers=workers, limit=limit, progress=progress, **given(options))
-    _show(summary, time.perf_counter() - start)
+    elapsed = time.perf_counter() - start
+    show_summary(summary, elapsed, warnings=summary.warnings, after=f"das3d-aug preview {summary.out}")
     return 1 if summary.failures else 0
 
 
@@ -69,26 +70,3 @@ def _draw(sheet: Path, source: Path, settings: Any, options: dict[str, Any]) -> 
 
     write_atomic(sheet, encode_png(preparation_sheet(source, settings=settings, **options)))
     click.echo(f"{sheet}: written")
-
-
-def _show(summary: Any, elapsed: float) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None)
-    table.add_row("source", summary.how)
-    table.add_row("written", f"{summary.written} samples, {summary.written / elapsed:.1f} per second")
-    table.add_row("complete before", f"{summary.kept} samples")
-    total = sum(summary.seconds.values()) or 1.0
-    for part, seconds in summary.seconds.items():
-        table.add_row(f"time {part}", f"{seconds:.1f} s, {seconds / total:.0%}")
-    Console().print(table)
-    for what, found in (("warning", summary.warnings), ("failed", summary.failures)):
-        for path, reason in found[:_SHOWN]:
-            click.echo(f"das3d-aug: {what}: {path}: {reason}", err=True)
-        if len(found) > _SHOWN:
-            click.echo(f"das3d-aug: {what}: {len(found) - _SHOWN} more", err=True)
-    if summary.failures:
-        click.echo(f"{len(summary.failures)} samples failed; mend them and run the same command again")
-    else:
-        click.echo(f"next: das3d-aug preview {summary.out}")

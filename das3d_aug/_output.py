@@ -127,7 +127,7 @@ def write_files(out: Path, files: Mapping[str, bytes]) -> None:
 
 
 def remove_mark(out: Path, mark: str) -> None:
-    """Remove the mark of a shard that is written anew: it names the digest of the old one."""
+    """Remove the mark of what is written anew: it names the digests of the old files."""
     path = contained(out, out / mark)
     try:
         path.unlink(missing_ok=True)

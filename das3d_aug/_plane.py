@@ -85,7 +85,7 @@ def _ransac(found: NDArray[np.float64], *, distance: float, points: int, trials:
     except (ImportError, OSError) as error:
         raise Das3dError(
             f"finding the plane needs Open3D, which does not load ({str(error).splitlines()[0]}): "
-            "pip install 'das3d[open3d]'; das3d-aug doctor says more"
+            "pip install open3d; das3d-aug doctor says more"
         ) from error
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(found))
     quiet = open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error)

@@ -97,7 +97,7 @@ def _opencv() -> Finding:
 def _open3d() -> Finding:
     version = _version("open3d")
     if version is None:
-        detail = "not installed: pip install 'das3d[open3d]' for das3d-aug prepare and das3d-ref"
+        detail = "not installed: pip install open3d for das3d-aug prepare and das3d-ref"
         return Finding(name="open3d", ok=True, detail=detail)
     failure = _import_failure("open3d")
     return Finding(name="open3d", ok=failure is None, detail=failure or version)

@@ -25,6 +25,7 @@ from das3d_aug.errors import FileError, ParameterError
 __all__ = [
     "MAX_PIXELS",
     "contained",
+    "encode_mask",
     "encode_png",
     "encode_tiff",
     "open_atomic",
@@ -219,6 +220,11 @@ def encode_png(array: Array) -> bytes:
 
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(array[:, :, ::-1] if colour else array))
     return encoded.tobytes()
+
+
+def encode_mask(mask: Array) -> bytes:
+    """Encode H x W as PNG: 255 where it is not zero, else 0."""
+    return encode_png((mask != 0).astype(np.uint8) * np.uint8(255))
 
 
 def encode_tiff(array: Array, *, compress: bool = False) -> bytes:

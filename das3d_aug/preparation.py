@@ -40,7 +40,7 @@ from das3d_aug._output import (
 from das3d_aug._pool import unordered_map
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.prepared import LISTING, encode_prepared
-from das3d_aug.errors import Das3dError, FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json
 from das3d_aug.preprocessing import Preparation, Prepared, depth_range, remove_and_resize
 
@@ -195,7 +195,8 @@ def prepare(
 def _make(job: _Job, entry: Entry) -> _Outcome:
     """Make a sample unless it is there.
 
-    A source that cannot be used is an outcome and the run goes on; an output that cannot be written ends it.
+    A source that cannot be used is an outcome and the run goes on; an output that cannot be written ends it, and so
+    does a package that is missing.
     """
     clock = [time.perf_counter()]
     mark = _mark(entry)
@@ -219,7 +220,7 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
         )
     except FileError as error:
         return _Outcome(key=entry.key, failure=(str(error.path), error.reason))
-    except Das3dError as error:
+    except ParameterError as error:
         reason = str(error).removeprefix(f"{entry.key}: ")
         return _Outcome(key=entry.key, failure=(str(job.dataset.root / entry.key), reason))
     record = {

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from das3d_aug._resize import parse_size, resize_sample
 from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import Das3dError, FileError, ForegroundError, ParameterError
+from das3d_aug.errors import FileError, ForegroundError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.masks import foreground_mask
 from das3d_aug.preprocessing import Preparation, remove_and_resize
@@ -168,7 +168,7 @@ def preparation_sheet(
         try:
             sample = dataset.open(entry)
             prepared = remove_and_resize(sample, settings)
-        except Das3dError as error:  # the run reports it and goes on with the others
+        except (FileError, ParameterError) as error:  # the run reports it and goes on with the others
             rows.append(_line((f"{entry.key}   {error}",), len(_PREPARED)))
             continue
         removed = prepared.valid & ~prepared.foreground

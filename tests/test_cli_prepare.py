@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_a_sample_without_a_plane(parts: Path, tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert f"das3d-aug: failed: {parts}/flange/train/good/001: no plane: the best one holds" in done.stderr
     assert "mend them" in done.stdout
-    assert "2 samples failed" in done.stdout
+    assert "2 sources failed" in done.stdout
     assert read_rgb(tmp_path / "sheet.png").shape[0] > 300
     for path in parts.rglob("002.*"):
         path.unlink()
@@ -90,7 +91,7 @@ def test_what_fails_everywhere_is_not_told_of_every_sample(tmp_path: Path) -> No
     assert done.exit_code == 1
     assert done.stderr.count("the camera as intrinsics.json") == 20
     assert done.stderr.endswith("das3d-aug: failed: 5 more\n")
-    assert "25 samples failed" in done.stdout
+    assert "25 sources failed" in done.stdout
 
 
 def test_mistakes_are_one_line(parts: Path, tmp_path: Path) -> None:
@@ -104,3 +105,13 @@ def test_mistakes_are_one_line(parts: Path, tmp_path: Path) -> None:
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_package_is_told_once(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    for sheet in ((), ("--sheet", tmp_path / "sheet.png")):
+        done = run(parts, "--out", tmp_path / "out", *sheet)
+        assert done.exit_code == 2
+        assert done.stderr.startswith("das3d-aug: error: finding the plane needs Open3D")
+        assert done.stderr.count("\n") == 1
+        assert not (tmp_path / "out/prepared.json").exists()

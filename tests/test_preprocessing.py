@@ -153,7 +153,7 @@ def test_a_seed_gives_one_plane_on_any_number_of_threads(tmp_path: Path) -> None
 def test_without_open3d_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open3d", None)
     sample, _ = table_with_box()
-    with pytest.raises(Das3dError, match=r"needs Open3D.*pip install 'das3d\[open3d\]'"):
+    with pytest.raises(Das3dError, match=r"needs Open3D.*: pip install open3d"):
         prepare_sample(sample, AT_SIZE)
 
 

@@ -173,6 +173,14 @@ def test_presets_are_listed_and_printed():
         assert "training" in tomllib.loads(run("presets", name).stdout)
 
 
+def test_without_the_extra_one_line_says_what_to_install():
+    code = "import sys; sys.modules['kornia'] = None; from das3d_cli.ref import main; main(['presets'])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 2
+    line = "das3d-ref: error: kornia is not installed: pip install '.[ref]' in the checkout of das3d\n"
+    assert done.stderr == line
+
+
 def test_help_is_quick():
     code = (
         "import sys; import das3d_cli.ref; print([m for m in ('torch', 'numba', 'cv2', 'numpy') if m in sys.modules])"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from das3d_aug._decode import read_bytes
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained
+from das3d_aug.files import contained, read_plane
 from das3d_aug.geometry import Camera
 
 __all__ = [
@@ -169,6 +169,19 @@ class Dataset(ABC):
     def read(self, entry: Entry, role: str) -> bytes:
         """Return what the file of a role holds, as `file` finds it."""
         return read_bytes(self.file(entry, role))
+
+    def plane(self, entry: Entry, role: str, *, partner: Path, expected: tuple[int, ...]) -> NDArray[Any]:
+        """Return the plane of numbers of a role, as stored, having checked its size against its partner's."""
+        path = self.file(entry, role)
+        plane = read_plane(path, name=role, data=self.read(entry, role))
+        check_size(path, plane.shape, partner=partner, expected=expected)
+        return plane
+
+    def marked(self, entry: Entry, role: str, *, partner: Path, expected: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Return where the plane of a role is above 0; None if the sample has none."""
+        if role not in entry.files:
+            return None
+        return np.asarray(self.plane(entry, role, partner=partner, expected=expected) > 0)
 
     def place(self, entry: Entry, role: str) -> Path:
         """Return where a missing file is expected, without extension: in a folder of its role, of the same stem."""

@@ -40,7 +40,7 @@ from das3d_aug.datasets.base import (
     safe_parts,
 )
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_png, read_plane, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_rgb
 from das3d_aug.geometry import Intrinsics
 
 __all__ = ["EyecandiesDataset", "encode_eyecandies"]
@@ -118,9 +118,7 @@ class EyecandiesDataset(Dataset):
         label = _label(self.file(entry, "metadata")) if entry.split == "test" else entry.label
         mask = None
         if "mask" in entry.files or label == 1:
-            mask_path = self.file(entry, "mask")
-            mask = read_plane(mask_path) > 0
-            check_size(mask_path, mask.shape, partner=rgb_path, expected=rgb.shape)
+            mask = self.plane(entry, "mask", partner=rgb_path, expected=rgb.shape) > 0
         elif label == 0:
             mask = np.zeros(rgb.shape[:2], dtype=bool)
         return Sample(
@@ -202,7 +200,7 @@ def encode_eyecandies(
         f"{path}_depth.png": encode_png(codes),
         f"{path}_info_depth.yaml": yaml.safe_dump({"normalization": {"max": high, "min": low}}).encode(),
         f"{path}_metadata.yaml": yaml.safe_dump({"anomalous": int(anomalous)}).encode(),
-        **{f"{path}_{role}.png": encode_png(plane.astype(np.uint8) * np.uint8(255)) for role, plane in masks.items()},
+        **{f"{path}_{role}.png": encode_mask(plane) for role, plane in masks.items()},
     }
 
 

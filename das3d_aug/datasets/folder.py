@@ -38,7 +38,7 @@ from das3d_aug.datasets.base import (
     safe_parts,
 )
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_png, encode_tiff, read_plane, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_plane, read_rgb
 from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth, read_camera
 from das3d_aug.pointclouds import CLOUD_SUFFIXES, read_organized
 
@@ -161,7 +161,7 @@ class FolderDataset(Dataset):
             raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
         partner = entry.files.get("rgb", path)
         check_size(path, depth.shape, partner=partner, expected=rgb.shape)
-        mask = self._plane(entry, "mask", partner, rgb.shape)
+        mask = self.marked(entry, "mask", partner=partner, expected=rgb.shape)
         if mask is None and entry.label == 0:
             mask = np.zeros(rgb.shape[:2], dtype=bool)
         return Sample(
@@ -173,16 +173,8 @@ class FolderDataset(Dataset):
             xyz=xyz,
             intrinsics=self._camera(),
             mask=mask,
-            foreground=self._plane(entry, "foreground", partner, rgb.shape),
+            foreground=self.marked(entry, "foreground", partner=partner, expected=rgb.shape),
         )
-
-    def _plane(self, entry: Entry, role: str, partner: Path, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        if role not in entry.files:
-            return None
-        path = self.file(entry, role)
-        plane: NDArray[np.bool_] = read_plane(path, name=role) > 0
-        check_size(path, plane.shape, partner=partner, expected=size)
-        return plane
 
     def _camera(self) -> Camera | None:
         for name in ("intrinsics.json", "camera.json"):
@@ -265,7 +257,7 @@ def encode_folder(
         files[f"depth/{name}.tiff"] = encode_tiff(depth.astype(np.float32))
     for folder, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         if plane is not None:
-            files[f"{folder}/{name}.png"] = encode_png((plane != 0).astype(np.uint8) * np.uint8(255))
+            files[f"{folder}/{name}.png"] = encode_mask(plane)
     return files
 
 

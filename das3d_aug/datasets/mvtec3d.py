@@ -25,7 +25,7 @@ from das3d_aug.datasets.base import (
     safe_parts,
 )
 from das3d_aug.errors import ParameterError
-from das3d_aug.files import encode_png, encode_tiff, read_array, read_plane, read_rgb
+from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array, read_rgb
 from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth
 
 __all__ = ["MVTec3DDataset", "encode_mvtec3d"]
@@ -85,9 +85,7 @@ class MVTec3DDataset(Dataset):
         if entry.label == 0 and self.masks not in entry.files:
             mask = np.zeros(rgb.shape[:2], dtype=bool)
         else:
-            mask_path = self.file(entry, self.masks)
-            mask = read_plane(mask_path) > 0
-            check_size(mask_path, mask.shape, partner=rgb_path, expected=rgb.shape)
+            mask = self.plane(entry, self.masks, partner=rgb_path, expected=rgb.shape) > 0
         depth = points_to_depth(xyz)
         return Sample(entry=entry, rgb=rgb, depth=depth, valid=depth > 0, unit=self.unit, xyz=xyz, mask=mask)
 
@@ -177,7 +175,7 @@ def encode_mvtec3d(
         mask = np.zeros(rgb.shape[:2], dtype=bool)
     for role, plane in (("gt", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         if plane is not None and (split == "test" or defect != "good"):
-            files[f"{folder}/{role}/{name}.png"] = encode_png((plane != 0).astype(np.uint8) * np.uint8(255))
+            files[f"{folder}/{role}/{name}.png"] = encode_mask(plane)
     return files
 
 

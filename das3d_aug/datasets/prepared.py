@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, safe_parts
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_png, encode_tiff, read_array, read_json, read_plane, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_array, read_json, read_rgb
 from das3d_aug.geometry import Camera, camera_from_dict
 
 __all__ = ["LISTING", "Normalisation", "PreparedDataset", "encode_prepared"]
@@ -123,11 +123,12 @@ class PreparedDataset(Dataset):
         row = self._rows[entry.key]
         rgb_path, depth_path = self.file(entry, "rgb"), self.file(entry, "depth")
         rgb = read_rgb(rgb_path)
-        depth = read_plane(depth_path)
+        depth = self.plane(entry, "depth", partner=rgb_path, expected=rgb.shape)
         if depth.dtype != np.float32:
             raise FileError(depth_path, f"prepared depth is float32, got {depth.dtype}")
-        check_size(depth_path, depth.shape, partner=rgb_path, expected=rgb.shape)
-        planes = {role: self._plane(entry, role, rgb_path, rgb.shape) for role in ("foreground", "gt")}
+        foreground, mask = (
+            self.marked(entry, role, partner=rgb_path, expected=rgb.shape) for role in ("foreground", "gt")
+        )
         if row.normalisation is not None:
             return Sample(
                 entry=entry,
@@ -135,8 +136,8 @@ class PreparedDataset(Dataset):
                 depth=(normalised := row.normalisation.apply(depth)),
                 valid=normalised > 0,
                 unit="normalised",
-                mask=planes["gt"],
-                foreground=planes["foreground"],
+                mask=mask,
+                foreground=foreground,
             )
         xyz = None
         if "xyz" in entry.files:
@@ -151,8 +152,8 @@ class PreparedDataset(Dataset):
             unit=row.unit,
             xyz=xyz,
             intrinsics=row.camera,
-            mask=planes["gt"],
-            foreground=planes["foreground"],
+            mask=mask,
+            foreground=foreground,
         )
 
     def normalisation(self, entry: Entry) -> Normalisation | None:
@@ -166,14 +167,6 @@ class PreparedDataset(Dataset):
     def unit(self, entry: Entry) -> str:
         """Return the unit of the source, in which the files are."""
         return self._rows[entry.key].unit
-
-    def _plane(self, entry: Entry, role: str, partner: Path, size: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        if role not in entry.files:
-            return None
-        path = self.file(entry, role)
-        plane: NDArray[np.bool_] = read_plane(path) > 0
-        check_size(path, plane.shape, partner=partner, expected=size)
-        return plane
 
 
 def encode_prepared(
@@ -207,10 +200,10 @@ def encode_prepared(
     files = {
         "rgb": encode_png(rgb),
         "depth": encode_tiff(depth),
-        "foreground": encode_png(foreground.astype(np.uint8) * np.uint8(255)),
+        "foreground": encode_mask(foreground),
     }
     if mask is not None:
-        files["gt"] = encode_png(mask.astype(np.uint8) * np.uint8(255))
+        files["gt"] = encode_mask(mask)
     if xyz is not None:
         files["xyz"] = encode_tiff(xyz)
     return {_place(key, role): data for role, data in files.items()}

@@ -24,9 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug._decode import MAX_BYTES
-from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, natural
+from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, natural
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_png, encode_tiff, read_json, read_plane, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_json, read_rgb
 from das3d_aug.geometry import camera_from_dict
 
 __all__ = ["WebDatasetDataset", "add_to_shard", "encode_webdataset", "open_shard", "read_shard_sample"]
@@ -119,7 +119,7 @@ class WebDatasetDataset(Dataset):
         """Read one sample; see `Dataset.open`."""
         path = self.file(entry, "rgb")
         rgb = read_rgb(path, data=self.read(entry, "rgb"))
-        depth = self._plane(entry, "depth", path, rgb.shape).astype(np.float32)
+        depth = self.plane(entry, "depth", partner=path, expected=rgb.shape).astype(np.float32)
         about = self.record(entry)
         try:
             camera = None if about["intrinsics"] is None else camera_from_dict(about["intrinsics"])
@@ -133,14 +133,8 @@ class WebDatasetDataset(Dataset):
             valid=np.isfinite(depth) & (depth > 0),
             unit=unit,
             intrinsics=camera,
-            mask=self._plane(entry, "mask", path, rgb.shape) > 0,
+            mask=self.plane(entry, "mask", partner=path, expected=rgb.shape) > 0,
         )
-
-    def _plane(self, entry: Entry, role: str, partner: Path, size: tuple[int, ...]) -> NDArray[Any]:
-        path = self.file(entry, role)
-        plane = read_plane(path, data=self.read(entry, role))
-        check_size(path, plane.shape, partner=partner, expected=size)
-        return plane
 
 
 def encode_webdataset(
@@ -180,7 +174,7 @@ def encode_webdataset(
         raise ParameterError(f"key must be of letters, digits, '_' and '-', got {key!r}")
     files = {f"{key}.rgb.png": encode_png(rgb), f"{key}.depth.tiff": encode_tiff(depth.astype(np.float32))}
     for role, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
-        files[f"{key}.{role}.png"] = encode_png((plane != 0).astype(np.uint8) * np.uint8(255))
+        files[f"{key}.{role}.png"] = encode_mask(plane)
     return files
 
 
