@@ -125,12 +125,12 @@ def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) ->
         inside = np.minimum(inside, np.hypot(rim + 0.5, 0.7 * along) - bite + 0.4 * grain)
 
     top = stream.uniform(9.0, 12.0) + stream.uniform(-1.0, 1.6) * (1.0 - (r / 32.0) ** 2)
-    top = top + stream.uniform(0.2, 0.7) * coarse + stream.uniform(0.08, 0.2) * grain
+    top = top + stream.uniform(0.2, 0.9) * coarse + stream.uniform(0.08, 0.2) * grain
     height = top * _quarter_round(inside / stream.uniform(1.2, 3.0))
     if stream.chance(0.7):  # an embossed ring
-        height = height + stream.uniform(-1.6, 1.6) * hat(r - stream.uniform(18.0, 25.0), 1.4)
+        height = height + stream.uniform(-2.2, 2.2) * hat(r - stream.uniform(18.0, 25.0), 1.4)
     pricks = np.zeros_like(r)
-    deep, wide = stream.uniform(1.2, 3.5), stream.uniform(1.0, 2.0)
+    deep, wide = stream.uniform(1.2, 4.0), stream.uniform(1.0, 2.4)
     for ring in range(stream.integer(1, 3)):
         count, phase = stream.integer(3, 6) + 4 * ring, stream.uniform(0.0, 2.0 * math.pi)
         pricks = np.maximum(pricks, hat(_to_ring(r, angle + phase, 5.0 + 7.5 * ring, count), wide))
@@ -154,7 +154,7 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     outer = stream.uniform(32.0, 36.0)
     bore, hub = stream.uniform(7.0, 10.0), stream.uniform(14.5, 17.5)
     circle, bolt = stream.uniform(24.0, 25.6), stream.uniform(2.1, 3.1)
-    count, phase = stream.choice((4, 6, 8)), stream.uniform(0.0, 2.0 * math.pi)
+    count, phase = stream.choice((4, 5, 6, 8)), stream.uniform(0.0, 2.0 * math.pi)
     to_bolt = _to_ring(r, angle + phase, circle, count)
 
     inside = np.minimum(np.minimum(outer - r, r - bore), to_bolt - bolt)
@@ -172,7 +172,7 @@ def _flange(x: Field, y: Field, stream: Stream, source: np.random.Generator) -> 
     metal = stream.choice(((0.42, 0.43, 0.45), (0.30, 0.31, 0.33), (0.46, 0.38, 0.22), (0.36, 0.27, 0.22)))
     turning = np.sin(r * stream.uniform(3.0, 7.0) + 0.6 * cast) * _step((hub - r) / 0.5)
     patina = random_field(source, size, scale=stream.uniform(3.0, 10.0))
-    tone = 1.0 + 0.05 * turning + stream.uniform(0.06, 0.22) * patina + 0.05 * cast - 0.4 * pits
+    tone = 1.0 + 0.05 * turning + stream.uniform(0.08, 0.28) * patina + 0.05 * cast - 0.4 * pits
     for _ in range(stream.integer(0, 6)):  # hairline scratches from handling: colour only
         tone = tone + stream.uniform(0.1, 0.35) * _hairline(x, y, stream)
     rust = stream.uniform(0.1, 0.8) * np.clip(np.roll(patina, size // 2, axis=0) - 0.9, 0.0, 1.0)
