@@ -6,10 +6,12 @@ The processes are spawned, not forked, because neither numba's nor OpenCV's thre
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,6 +26,8 @@ __all__ = ["interrupted", "unordered_map"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>: the signal that a process gets when its parent dies
 
 
 def unordered_map(function: Callable[[Task], Result], tasks: Iterable[Task], *, workers: int) -> Generator[Result]:
@@ -102,12 +106,14 @@ def _interrupts_held() -> Iterator[None]:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # one core a worker
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # at once, also from within a long call in C
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
 
 
 def _follow(sentinel: int) -> None:
-    """End with the parent: if it is killed, nothing else would tell its workers."""
+    """End with the parent: if it is killed, nothing else tells its workers, or it was before they asked the system."""
     multiprocessing.connection.wait([sentinel])
     os._exit(1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +102,43 @@ def test_workers_and_limit_leave_no_trace(parts: Path, tmp_path: Path) -> None:
     assert {name: whole[name] for name in some if name != "manifest.json"} == {
         name: value for name, value in some.items() if name != "manifest.json"
     }
+
+
+def test_workers_die_with_a_killed_parent_even_in_the_middle_of_a_long_call(tmp_path: Path) -> None:
+    """An orphan that went on would write into the folder that the next run completes."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from das3d_aug._pool import unordered_map\n"
+        "def work(path):\n"
+        "    Path(path + '.partial').write_text(str(os.getpid()))\n"
+        "    os.rename(path + '.partial', path)\n"
+        "    return 3 ** 10**9 > 0  # minutes in one call that lets no other thread run\n"
+        "if __name__ == '__main__':\n"
+        "    list(unordered_map(work, [sys.argv[1]], workers=1))\n"
+    )
+    mark = tmp_path / "pid"
+    process = subprocess.Popen([sys.executable, str(script), str(mark)], env=environment())
+    while not mark.exists() and process.poll() is None:
+        time.sleep(0.01)
+    worker = int(mark.read_text())
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 10
+    while _runs(worker) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    alive = _runs(worker)
+    if alive:
+        os.kill(worker, signal.SIGKILL)
+    assert not alive
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_ctrl_c_waits_for_the_end_of_a_task() -> None:
