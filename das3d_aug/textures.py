@@ -21,10 +21,13 @@ from das3d_aug._procedural import make_texture
 from das3d_aug._texture_plan import TexturePlan, colour_matrix, draw_texture, sharpness, tone_table
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_rgb
+from das3d_aug.randomness import Stream
 
 __all__ = [
     "ArrayTextures",
     "FolderTextures",
+    "MixedTextures",
+    "PlainTextures",
     "ProceduralTextures",
     "TexturePlan",
     "TextureSource",
@@ -40,6 +43,7 @@ Texture: TypeAlias = NDArray[np.uint8]
 _LONGEST_SIDE = 1024
 _SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff"})
 _PROCEDURAL_CACHE = 2**28
+_PLAIN = 0x91A1  # any number: it sets the streams of the colours apart from those of the samples
 
 
 @runtime_checkable
@@ -151,6 +155,67 @@ class ProceduralTextures:
         return make_texture(int(name.removeprefix("procedural/")), self._size)
 
 
+class PlainTextures:
+    """Uniform colours, a third of them black: paint, deposits, and holes through which nothing is seen.
+
+    Parameters
+    ----------
+    count : int
+        How many, >= 1; their names are ``plain/0``, ``plain/1`` …
+    """
+
+    def __init__(self, *, count: int = 64) -> None:
+        if count < 1:
+            raise ParameterError(f"count must be at least 1, got {count!r}")
+        self._names = [f"plain/{k}" for k in range(count)]
+
+    def pick(self, number: int) -> tuple[str, Texture]:
+        """Choose a colour: 64 random bits → its name and its pixels."""
+        name = self._names[number % len(self._names)]
+        return name, _plain(name)
+
+    def named(self, name: str) -> Texture:
+        """Return the texture of that name."""
+        if name not in self._names:
+            raise ParameterError(f"texture must be plain/0 … {self._names[-1]}, got {name!r}")
+        return _plain(name)
+
+
+class MixedTextures:
+    """Several sources, each as likely as the others; a name is the source's number and the name there.
+
+    Parameters
+    ----------
+    sources : sequence
+        What `as_source` takes: None, arrays, folders, sources.
+
+    Raises
+    ------
+    ParameterError
+        If there is none, or one cannot be used.
+    FileError
+        If one is a folder that cannot be used.
+    """
+
+    def __init__(self, sources: Sequence[NDArray[Any] | str | Path | TextureSource | None]) -> None:
+        if not sources:
+            raise ParameterError("texture must name at least one source, got none")
+        self._sources = [as_source(source) for source in sources]
+
+    def pick(self, number: int) -> tuple[str, Texture]:
+        """Choose a source and one of its textures: 64 random bits → its name and its pixels."""
+        rest, which = divmod(number, len(self._sources))
+        name, texture = self._sources[which].pick(rest)
+        return f"{which}/{name}", texture
+
+    def named(self, name: str) -> Texture:
+        """Return the texture of that name."""
+        which, _, rest = name.partition("/")
+        if not which.isdecimal() or int(which) >= len(self._sources):
+            raise ParameterError(f"texture must be of source 0 … {len(self._sources) - 1}, got {name!r}")
+        return self._sources[int(which)].named(rest)
+
+
 class ArrayTextures:
     """Copies of images that the caller holds; the names are ``array/0``, ``array/1`` and so on.
 
@@ -221,6 +286,17 @@ def _as_rgb(image: NDArray[Any], k: int) -> Texture:
     rgb = np.array(np.broadcast_to(image if image.ndim == 3 else image[:, :, None], (*image.shape[:2], 3)), order="C")
     rgb.setflags(write=False)
     return rgb
+
+
+@functools.cache
+def _plain(name: str) -> Texture:
+    """Return a uniform colour, 8 x 8 pixels."""
+    k = int(name.removeprefix("plain/"))
+    stream = Stream(_PLAIN, index=k)
+    colour = [stream.integer(0, 255) for _ in range(3)] if k % 3 else [0, 0, 0]
+    texture = np.full((8, 8, 3), colour, np.uint8)
+    texture.setflags(write=False)
+    return texture
 
 
 @functools.cache

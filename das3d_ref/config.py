@@ -34,12 +34,18 @@ class DataConfig:
         Training sees random squares of this side; 0: the whole image.
     normals : bool
         Surface normals as three more channels of depth.
+    textures : tuple of str
+        Where the textures of synthetic defects come from, each as likely as the others: "procedural", "plain"
+        (`das3d_aug.textures.PlainTextures`), or a folder of images, such as DTD's.
     """
 
     crop: int = 0
     normals: bool = False
+    textures: tuple[str, ...] = ("procedural",)
 
     def __post_init__(self) -> None:
+        if not self.textures or not all(isinstance(name, str) for name in self.textures):
+            raise ParameterError(f"data.textures must be a list of names or folders, got {self.textures!r}")
         if self.crop:
             _whole("data.crop", self.crop, 16, 4096)
 
@@ -248,11 +254,11 @@ def _check_names(prefix: str, cls: type[Any], values: Any) -> None:
 
 
 def _check_types(prefix: str, cls: type[Any], values: dict[str, Any]) -> None:
-    """Check that a value is of its default's type; whole numbers pass for floats."""
+    """Check that a value is of its default's type; whole numbers pass for floats, and lists for tuples."""
     defaults = vars(cls())
     for name, value in values.items():
         kind = type(defaults[name])
-        fits = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
+        fits = isinstance(value, {float: (int, float), tuple: (list, tuple)}.get(kind, kind))
         if not dataclasses.is_dataclass(kind) and (not fits or (isinstance(value, bool) and kind is not bool)):
             raise ParameterError(f"{prefix}{name} must be like {defaults[name]!r}, got {value!r}")
 

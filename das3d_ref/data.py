@@ -20,13 +20,14 @@ from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from das3d_aug import synthesize
+from das3d_aug import AnomalyPair, synthesize
 from das3d_aug.datasets import Sample
 from das3d_aug.datasets.prepared import Normalisation
 from das3d_aug.errors import ParameterError
 from das3d_aug.geometry import move_along_rays, normals
 from das3d_aug.preprocessing import Prepared
 from das3d_aug.randomness import Stream
+from das3d_aug.textures import MixedTextures, PlainTextures, ProceduralTextures, TextureSource
 from das3d_ref.config import Config
 
 __all__ = ["Example", "Item", "Steps", "SyntheticAnomalies", "check_items", "network_input", "to_item"]
@@ -136,6 +137,7 @@ class SyntheticAnomalies(Dataset[Example]):
 
     def __init__(self, items: Sequence[Item], config: Config, *, seed: int, crop: int) -> None:
         self.items, self.config, self.seed, self.crop = items, config, seed, crop
+        self.textures = _textures(config)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -152,10 +154,11 @@ class SyntheticAnomalies(Dataset[Example]):
             index=index,
             epoch=epoch,
             foreground=sample.foreground,
+            texture=self.textures,
         )
         normal = network_input(item, sample.rgb, sample.depth, self.config)
         arrays = {
-            **network_input(item, pair.rgb, pair.depth, self.config),
+            **network_input(*_removed(item, pair), self.config),
             **{f"normal_{name}": image for name, image in normal.items()},
             "mask": (pair.mask > 0)[None].astype(np.float32),
         }
@@ -164,6 +167,25 @@ class SyntheticAnomalies(Dataset[Example]):
             top, left = (stream.integer(0, max(side - crop, 0)) for side in sample.depth.shape)
             arrays = {name: array[:, top : top + crop, left : left + crop] for name, array in arrays.items()}
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+
+def _removed(item: Item, pair: AnomalyPair) -> tuple[Item, NDArray[np.uint8], NDArray[np.float32]]:
+    """Do to an anomaly what the preparation does to background: what is deeper than the part is a hole through it."""
+    sample = item.sample
+    rgb, depth = pair.rgb, pair.depth
+    gone = (pair.mask > 0) & (depth > item.normalisation.high)
+    if sample.foreground is None or not gone.any():
+        return item, rgb, depth
+    if not pair.plan.drop_rgb:
+        rgb = np.where(gone[:, :, None], np.uint8(0), rgb)
+    if sample.xyz is not None:
+        item = replace(item, sample=replace(sample, xyz=np.where(gone[:, :, None], np.float32(0), sample.xyz)))
+    return item, rgb, depth
+
+
+def _textures(config: Config) -> TextureSource:
+    known: dict[str, TextureSource] = {"procedural": ProceduralTextures(), "plain": PlainTextures()}
+    return MixedTextures([known.get(name, name) for name in config.data.textures])
 
 
 class Steps:

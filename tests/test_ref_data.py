@@ -13,12 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import CONFIG, source
+from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from das3d_aug import synthesize
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.prepared import Normalisation
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import encode_png
 from das3d_aug.geometry import Intrinsics, depth_to_points, move_along_rays, normals
 from das3d_ref.data import Steps, SyntheticAnomalies, check_items, network_input, to_item
 
@@ -82,7 +84,9 @@ def test_an_example_is_what_das3d_aug_makes():
             foreground=sample.foreground,
         )
         np.testing.assert_array_equal(example["mask"][0].numpy() == 1, pair.mask)
-        np.testing.assert_array_equal(np.rint(example["rgb"].numpy() * 255), pair.rgb.transpose(2, 0, 1))
+        through = pair.mask.astype(bool) & (pair.depth > sample.depth[sample.valid].max())
+        seen = pair.rgb if pair.plan.drop_rgb else np.where(through[..., None], 0, pair.rgb)
+        np.testing.assert_array_equal(np.rint(example["rgb"].numpy() * 255), seen.transpose(2, 0, 1))
         np.testing.assert_array_equal(np.rint(example["normal_rgb"].numpy() * 255), sample.rgb.transpose(2, 0, 1))
         valid = sample.valid
         wanted = item.normalisation.apply(pair.depth)[valid].clip(0, 1)
@@ -101,6 +105,46 @@ def test_nothing_changes_outside_the_mask():
         assert torch.equal(example["rgb"][:, outside], example["normal_rgb"][:, outside])
         outside &= torch.from_numpy(made.items[key[1]].sample.valid)  # a hole takes the depth of its neighbour
         assert torch.equal(example["depth"][:, outside], example["normal_depth"][:, outside])
+
+
+def test_a_defect_deeper_than_the_part_is_a_hole_as_the_preparation_leaves_it():
+    deep = ["synthesis.magnitude=[3.0, 3.0]", "synthesis.bump_magnitude=[0, 0]"]
+    config = NORMALS.override([*deep, "synthesis.beta=[1, 1]"])  # no texture to be seen
+    made = anomalies(config)
+    holes = 0
+    for epoch in range(8):
+        for index, item in enumerate(made.items):
+            example = made[epoch, index]
+            background = torch.from_numpy(item.sample.valid & ~item.sample.foreground)
+            hole = example["mask"][0].bool() & (example["depth"][0] == 1) & ~background
+            hole &= (example["rgb"] == 0).all(0) & torch.from_numpy(item.sample.foreground)
+            wall = functional.max_pool2d(1 - hole[None].float(), 3, 1, 1)[0].bool()
+            facing = torch.tensor([0.5, 0.5, 0.0])[:, None]
+            assert torch.equal(example["depth"][1:][:, hole & ~wall], facing.expand(3, int((hole & ~wall).sum())))
+            holes += int(hole.sum())
+    assert holes > 100
+    for index, item in enumerate(made.items):  # where no background was removed, deeper is only deeper
+        made.items[index] = dataclasses.replace(item, sample=dataclasses.replace(item.sample, foreground=None))
+        example = made[0, index]
+        assert torch.equal((example["rgb"] == 0).all(0), (example["normal_rgb"] == 0).all(0))
+
+
+def test_textures_come_from_where_the_settings_say(tmp_path):
+    flat = ["synthesis.texture_operations=0", "synthesis.beta=[0, 0]", "synthesis.dropout=0"]
+    plain = anomalies(CONFIG.override([*flat, 'data.textures=["plain"]']))
+    colours = set()
+    for key in KEYS:
+        seen = plain[key]["rgb"][:, plain[key]["mask"][0].bool()]
+        colours |= {tuple(colour) for colour in seen.unique(dim=1).T.tolist()}
+        assert len(seen.unique(dim=1).T) <= 2  # the texture's, and black where the defect is a hole
+    assert len(colours) > 2
+    (tmp_path / "a.png").write_bytes(encode_png(np.full((9, 9, 3), (10, 20, 30), np.uint8)))
+    own = anomalies(CONFIG.override([*flat, f'data.textures=["{tmp_path}"]']))[0, 0]
+    assert (own["rgb"][:, own["mask"][0].bool()].T * 255).round().unique(dim=0).tolist()[-1] == [10, 20, 30]
+    with pytest.raises(FileError, match="is not a folder"):
+        anomalies(CONFIG.override(['data.textures=["nowhere"]']))
+    with pytest.raises(ParameterError, match=r"data\.textures must be a list of names or folders"):
+        CONFIG.override(["data.textures=[]"])
 
 
 def test_a_crop_is_the_same_part_of_every_image():

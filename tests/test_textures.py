@@ -20,6 +20,8 @@ from das3d_aug.randomness import Stream
 from das3d_aug.textures import (
     ArrayTextures,
     FolderTextures,
+    MixedTextures,
+    PlainTextures,
     ProceduralTextures,
     TexturePlan,
     TextureSource,
@@ -295,7 +297,13 @@ def test_procedural_names_and_limits():
 
 def test_sources_pickle_to_the_same_textures_without_their_cache(tmp_path):
     write(tmp_path / "a.png", picture())
-    sources = (FolderTextures(tmp_path), ProceduralTextures(size=128), ArrayTextures([picture(), picture(1)]))
+    sources = (
+        FolderTextures(tmp_path),
+        ProceduralTextures(size=128),
+        PlainTextures(),
+        ArrayTextures([picture(), picture(1)]),
+        MixedTextures([tmp_path, PlainTextures(count=5)]),
+    )
     for source in sources:
         empty = len(pickle.dumps(source))
         name, image = source.pick(7)
@@ -304,6 +312,45 @@ def test_sources_pickle_to_the_same_textures_without_their_cache(tmp_path):
         assert again.pick(7)[0] == name
         np.testing.assert_array_equal(again.named(name), image)
         assert not again.named(name).flags.writeable
+
+
+def test_plain_textures_are_uniform_and_a_third_is_black():
+    source = PlainTextures(count=30)
+    colours = []
+    for number in range(30):
+        name, texture = source.pick(30 * 7 + number)
+        assert name == f"plain/{number}"
+        assert (texture == texture[0, 0]).all()
+        assert not texture.flags.writeable
+        colours.append(tuple(texture[0, 0].tolist()))
+        np.testing.assert_array_equal(source.named(name), texture)
+    assert colours.count((0, 0, 0)) == 10
+    assert len(set(colours)) == 21
+    for bad in ("plain/30", "plain/-1", "plain/x", "procedural/0", ""):
+        with pytest.raises(ParameterError, match="plain/0 … plain/29"):
+            source.named(bad)
+    with pytest.raises(ParameterError, match="count must be at least 1"):
+        PlainTextures(count=0)
+
+
+def test_mixed_textures_take_each_source_equally_often_and_find_all_again(tmp_path):
+    write(tmp_path / "a.png", picture())
+    source = MixedTextures([None, tmp_path, PlainTextures(count=4), picture(1)])
+    names = set()
+    for number in range(4 * 64):
+        name, texture = source.pick(number)
+        names.add(name)
+        assert name.startswith(f"{number % 4}/")
+        np.testing.assert_array_equal(source.named(name), texture)
+    assert {"0/procedural/63", "1/a.png", "2/plain/3", "3/array/0"} <= names
+    assert len(names) == 64 + 1 + 4 + 1
+    for bad in ("4/array/0", "array/0", "", "-1/a.png"):
+        with pytest.raises(ParameterError, match="source 0 … 3"):
+            source.named(bad)
+    with pytest.raises(FileError, match="not among the textures"):
+        source.named("1/b.png")
+    with pytest.raises(ParameterError, match="at least one source"):
+        MixedTextures([])
 
 
 # Folders
