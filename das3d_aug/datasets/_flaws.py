@@ -56,12 +56,12 @@ def _dent(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 
 def _bump(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     q = _blob(surface, _site(surface, stream), stream, radius=(2.5, 5.5), ragged=0.1)
-    return _changed(surface, surface.height + stream.uniform(1.4, 3.0) * hat(q, 1.0), surface.albedo), q < 1.0
+    return _changed(surface, surface.height + stream.uniform(1.6, 3.2) * hat(q, 1.0), surface.albedo), q < 1.0
 
 
 def _crack(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     start, heading = _site(surface, stream), stream.uniform(0.0, 2.0 * math.pi)
-    length, width = stream.uniform(14.0, 32.0), stream.uniform(0.5, 1.0)
+    length, width = stream.uniform(16.0, 34.0), stream.uniform(0.6, 1.1)
     path = _walk(start, heading, length, stream, turn=0.12, jag=0.5)
     reach = _to_path(path, surface, taper=True) / width
     if stream.chance(0.5):
@@ -75,26 +75,26 @@ def _crack(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
 
 
 def _cut(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
-    length, width = stream.uniform(12.0, 28.0), stream.uniform(0.7, 1.4)
+    length, width = stream.uniform(14.0, 30.0), stream.uniform(1.0, 1.8)
     path = _walk(_site(surface, stream), stream.uniform(0.0, 2.0 * math.pi), length, stream, turn=0.03)
     reach = _to_path(path, surface, taper=True) / width
     groove = np.clip(1.0 - reach, 0.0, 1.0)
     lips = stream.uniform(0.1, 0.25) * hat(reach - 1.25, 0.5)
-    height = surface.height - stream.uniform(1.2, 3.0) * (groove - lips)
+    height = surface.height - stream.uniform(1.8, 3.6) * (groove - lips)
     return _changed(surface, height, _bared(surface, 0.8 * np.sqrt(groove))), reach < 1.2
 
 
 def _hole(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
-    q = _blob(surface, _site(surface, stream), stream, radius=(2.0, 4.2), ragged=0.05, aspect=1.15)
+    q = _blob(surface, _site(surface, stream), stream, radius=(2.4, 4.6), ragged=0.2, aspect=1.8)
     wall = np.clip((1.0 - q) / 0.15, 0.0, 1.0)
-    height = surface.height - stream.uniform(12.0, 18.0) * wall
+    height = surface.height - stream.uniform(2.5, 5.5) * wall
     return _changed(surface, height, _bared(surface, 0.5 * wall)), q < 1.0
 
 
 def _chip(surface: Surface, stream: Stream) -> tuple[Surface, Mask]:
     grain = random_field(noise_source(stream), len(surface.height), scale=1.5)
-    q = _blob(surface, _rim(surface, stream), stream, radius=(4.0, 8.0), ragged=0.18) + 0.06 * grain
-    gone = stream.uniform(0.1, 0.6)  # up to here nothing is left; a hollow slope leads up to the old surface
+    q = _blob(surface, _rim(surface, stream), stream, radius=(5.0, 9.0), ragged=0.18) + 0.06 * grain
+    gone = stream.uniform(0.2, 0.7)  # up to here nothing is left; a hollow slope leads up to the old surface
     left = np.clip((q - gone) / (1.0 - gone), 0.0, 1.0) ** 0.7
     broken = np.minimum(surface.height, surface.height * left + 0.3 * grain * (q < 1.0))
     height = np.where(q < 1.0, broken, surface.height)

@@ -119,22 +119,22 @@ def _biscuit(x: Field, y: Field, stream: Stream, source: np.random.Generator) ->
     radius = stream.uniform(30.0, 34.0) * (1.0 + 0.012 * wobble(angle, stream, terms=5))
     radius = radius + (stream.uniform(0.5, 0.9) * np.cos(petals * angle) if petals else 0.0)
     rim = inside = radius - r
-    for _ in range(stream.integer(0, 4)):  # natural chips: small, and baked like the rest
+    for _ in range(stream.integer(0, 3)):  # natural chips: small, and baked like the rest
         where, bite = stream.uniform(-math.pi, math.pi), stream.uniform(0.8, 1.6)
         along = 31.0 * (np.mod(angle - where + math.pi, 2.0 * math.pi) - math.pi)
         inside = np.minimum(inside, np.hypot(rim + 0.5, 0.7 * along) - bite + 0.4 * grain)
 
     top = stream.uniform(9.0, 12.0) + stream.uniform(-1.0, 1.6) * (1.0 - (r / 32.0) ** 2)
-    top = top + stream.uniform(0.2, 0.9) * coarse + stream.uniform(0.08, 0.2) * grain
+    top = top + stream.uniform(0.2, 0.7) * coarse + stream.uniform(0.08, 0.2) * grain
     height = top * _quarter_round(inside / stream.uniform(1.2, 3.0))
     if stream.chance(0.7):  # an embossed ring
         height = height + stream.uniform(-2.2, 2.2) * hat(r - stream.uniform(18.0, 25.0), 1.4)
     pricks = np.zeros_like(r)
-    deep, wide = stream.uniform(1.2, 4.0), stream.uniform(1.0, 2.4)
+    deep, wide = stream.uniform(1.2, 3.6), stream.uniform(1.0, 2.2)
     for ring in range(stream.integer(1, 3)):
         count, phase = stream.integer(3, 6) + 4 * ring, stream.uniform(0.0, 2.0 * math.pi)
         pricks = np.maximum(pricks, hat(_to_ring(r, angle + phase, 5.0 + 7.5 * ring, count), wide))
-    bubbles = _sprinkle(source, size, stream.integer(0, 30), sigma=stream.uniform(0.7, 1.8))
+    bubbles = _sprinkle(source, size, stream.integer(0, 20), sigma=stream.uniform(0.7, 1.6))
     sugar = _sprinkle(source, size, stream.choice((0, 40, 80)), sigma=0.5)
     height = height - deep * pricks + bubbles + 0.3 * sugar
 
