@@ -25,6 +25,7 @@ __all__ = [
     "HEADER",
     "claim",
     "completed",
+    "differences",
     "digest",
     "keep_apart",
     "listing_digest",
@@ -49,10 +50,10 @@ def keep_apart(out: Path, other: Path) -> None:
 
 
 @contextlib.contextmanager
-def sole_writer(out: Path, *, header: str = HEADER) -> Iterator[None]:
+def sole_writer(out: Path, *, header: str = HEADER, wait: bool = False) -> Iterator[None]:
     """Make the folder and lock it; the system releases the lock when the process ends, however it ends.
 
-    ``header`` is the file by which a folder of this writer is known.
+    ``header`` is the file by which a folder of this writer is known.  ``wait`` waits for another run that writes there.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def sole_writer(out: Path, *, header: str = HEADER) -> Iterator[None]:
             if foreign and not (out / header).is_file():
                 raise FileError(out, f"is not empty and was not written by this command (no {header}); use another")
             lock = stack.enter_context((out / _LOCK).open("ab"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise FileError(out, "another run is writing here; wait for it or use another --out") from None
         except OSError as error:
@@ -97,6 +98,17 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
     other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
     if other:
         raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another --out")
+
+
+def differences(path: Path, values: Mapping[str, Any]) -> list[str]:
+    """Return the names, those of a section as ``section.name``, whose values are not those in a JSON file."""
+    before, now = _flat(read_json(path)), _flat(json.loads(to_json(values)))
+    return sorted(name for name in before | now if before.get(name) != now.get(name))
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    return flat | {f"{a}.{b}": value for a, sub in values.items() if isinstance(sub, dict) for b, value in sub.items()}
 
 
 def _relative(folder: Path, out: Path) -> str:

@@ -105,6 +105,7 @@ def prepare(
     layout: str | None = None,
     workers: int = 0,
     limit: int | None = None,
+    wait: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **dataset_options: Any,
 ) -> PreparationSummary:
@@ -125,6 +126,8 @@ def prepare(
         Processes; 0 works in this one.  Scripts that use workers need ``if __name__ == "__main__":``.
     limit : int, optional
         Stop after the first ``limit`` samples.
+    wait : bool
+        If another run writes into ``out``, wait for it: for a folder that several runs share.
     progress : callable, optional
         Called with (samples done, samples asked for).
 
@@ -137,8 +140,8 @@ def prepare(
     ParameterError
         If an argument has a wrong range.
     FileError
-        If ``out`` cannot be written, lies in the source, is not empty, is in use, or was written with other
-        settings; or if the source has no sample.
+        If ``out`` cannot be written, lies in the source, is not empty, is in use (without ``wait``), or was written
+        with other settings; or if the source has no sample.
     """
     for name, value, least in (("workers", workers, 0), ("limit", limit, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
@@ -160,7 +163,7 @@ def prepare(
     written = kept = 0
     seconds = [0.0] * len(_PARTS)
     failures = {}
-    with sole_writer(out):
+    with sole_writer(out, wait=wait):
         claim(out, source=source, textures=None, settings=common)
         with contextlib.closing(unordered_map(partial(_make, job), asked, workers=workers)) as outcomes:
             for done, outcome in enumerate(outcomes, 1):

@@ -241,7 +241,7 @@ def _prepare(
     progress: Callable[[int, int], None] | None,
     options: Mapping[str, Any],
 ) -> tuple[tuple[str, str], ...]:
-    summary = prepare(folder, out, settings=settings, workers=workers, progress=progress, **options)
+    summary = prepare(folder, out, settings=settings, workers=workers, wait=True, progress=progress, **options)
     if summary.failures:
         (path, reason), others = summary.failures[0], len(summary.failures) - 1
         raise FileError(path, f"{reason}; mend or remove it" + (f", and {others} more" if others else ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from dumps import put
 from runs import CONFIG, parts, settings, source, workplace
 from test_ref_checkpoint import picture
 
+from das3d_aug._output import sole_writer
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff
 from das3d_aug.preparation import prepare
@@ -36,6 +38,17 @@ def test_own_images_without_splits_every_tenth_validates(tmp_path):
     assert found.test == ()
     two = open_source(write_own(tmp_path / "two", 2), config=config, cache=tmp_path / "cache")
     assert (len(two.train), len(two.validation)) == (1, 1)
+
+
+def test_runs_that_share_a_cache_wait_for_each_other(tmp_path):
+    own, config, cache = write_own(tmp_path / "own", 3), settings(preparation__distance=0), tmp_path / "cache"
+    open_source(own, config=config, cache=cache)
+    with ThreadPoolExecutor(1) as pool:
+        with sole_writer(next(cache.iterdir())):
+            other = pool.submit(open_source, own, config=config, cache=cache)
+            with pytest.raises(TimeoutError):
+                other.result(timeout=0.5)
+        assert len(other.result().train) == 2
 
 
 def test_anomalous_and_test_images_are_never_learnt_from(tmp_path):
