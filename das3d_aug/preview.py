@@ -25,7 +25,7 @@ from das3d_aug.recipe import Recipe
 from das3d_aug.synthesis import synthesize
 from das3d_aug.textures import as_source
 
-__all__ = ["contact_sheet", "preparation_sheet"]
+__all__ = ["contact_sheet", "preparation_sheet", "shade"]
 
 _TILE, _GAP, _LINE = 224, 6, 26
 _PAPER, _INK, _GREY = (232, 232, 232), (40, 40, 40), 128
@@ -106,7 +106,7 @@ def contact_sheet(
             inside = foreground_mask(sample.depth, depth_axis=recipe.depth_axis)
         inside = inside & sample.valid if (inside & sample.valid).any() else sample.valid
         peak = float(np.abs(pair.delta).max())
-        before, after = _shade(sample.depth, pair.depth, sample.valid, inside)
+        before, after = shade(sample.depth, pair.depth, sample.valid, inside)
         tiles = (
             sample.rgb,
             _colour_depth(sample.depth, sample.valid, inside),
@@ -207,7 +207,18 @@ def _diverging(delta: _Depth, peak: float) -> _Image:
     return colours
 
 
-def _shade(before: _Depth, after: _Depth, valid: _Mask, inside: _Mask) -> tuple[_Image, _Image]:
+def shade(before: _Depth, after: _Depth, valid: _Mask, inside: _Mask) -> tuple[_Image, _Image]:
+    """Return the relief of two depth images under the same light, H x W x 3.
+
+    Parameters
+    ----------
+    before, after : ndarray of float32, H x W
+        Distances from the camera, in any unit.
+    valid : ndarray of bool, H x W
+        Where they were measured.
+    inside : ndarray of bool, H x W
+        The part, whose slopes in ``after`` set the scale.
+    """
     slopes = [_slopes(depth, valid) for depth in (before, after)]
     # All but the steepest tenth of the part becomes at most 45 degrees; its edge does not count.
     core = cv2.erode(inside.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0

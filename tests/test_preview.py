@@ -10,7 +10,7 @@ import pytest
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import ParameterError
 from das3d_aug.files import encode_png, encode_tiff
-from das3d_aug.preview import _diverging, _shade, contact_sheet
+from das3d_aug.preview import _diverging, contact_sheet, shade
 from das3d_aug.recipe import Recipe
 
 
@@ -64,7 +64,7 @@ def test_shading_shows_a_shallow_dent_and_greys_out_invalid_pixels() -> None:
     valid = np.ones((64, 64), bool)
     valid[:8] = False
     inside = valid.copy()
-    first, second = _shade(np.where(valid, before, 0), np.where(valid, before + dent, 0), valid, inside)
+    first, second = shade(np.where(valid, before, 0), np.where(valid, before + dent, 0), valid, inside)
     assert (first[:8] == 128).all()
     assert first[20:, 4:-4].std() < 1
     difference = second.astype(int) - first
