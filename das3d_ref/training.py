@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -25,9 +24,9 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from das3d_aug._output import sole_writer, to_json
+from das3d_aug._output import differences, sole_writer, to_json
 from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.files import read_json, sweep_partials, write_atomic
+from das3d_aug.files import sweep_partials, write_atomic
 from das3d_ref.checkpoint import FORMAT, RUN, STATE, load_state, save_checkpoint, save_state
 from das3d_ref.config import Config, TrainingConfig
 from das3d_ref.data import Example, Item, Steps, SyntheticAnomalies, check_items, network_input
@@ -323,10 +322,9 @@ def _claimed(trainer: Trainer, *, resume: bool) -> Iterator[None]:
     with sole_writer(out, header=RUN):
         sweep_partials(out)
         if path.is_file():
-            before, now = _flat(read_json(path)), _flat(json.loads(to_json(about)))
             if not resume:
                 raise FileError(out, "holds a training run already; go on with --resume, or use another --out")
-            if other := sorted(name for name in before | now if before.get(name) != now.get(name)):
+            if other := differences(path, about):
                 raise FileError(out, f"holds a run with other {', '.join(other)}; use another --out")
         else:
             write_atomic(path, to_json(about))
@@ -340,12 +338,6 @@ def _digest(*sets: list[Item]) -> str:
         for item in items:
             digest.update(item.sample.rgb.tobytes() + item.sample.depth.tobytes())
     return digest.hexdigest()
-
-
-def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of all sections by their names."""
-    flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
-    return flat | {f"{a}.{b}": value for a, sub in values.items() if isinstance(sub, dict) for b, value in sub.items()}
 
 
 def learning_rate(step: int, settings: TrainingConfig) -> float:
