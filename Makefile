@@ -3,9 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := out/demo
+FAMILY := biscuit
 
-# The shared libraries that the OpenCV and Open3D wheels expect to find, by their Debian names.
-SYSTEM := libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
+# By their Debian names: the shared libraries that the OpenCV and Open3D wheels expect to find, and the browser in which
+# the report is tested.
+SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
 .PHONY: setup demo test test-albumentationsx lint types bench docs clean
 .DELETE_ON_ERROR:
@@ -17,10 +19,10 @@ setup: .venv/.setup
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM); \
 	else \
-	    echo "OpenCV and Open3D need these system libraries (Debian names): $(SYSTEM)"; \
+	    echo "OpenCV, Open3D and the tests need these packages (Debian names): $(SYSTEM)"; \
 	fi
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[open3d,ref,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[open3d,export,dev]'
 	@touch $@
 
 .venv/.docs: .venv/.setup
@@ -29,10 +31,14 @@ setup: .venv/.setup
 
 demo: setup
 	rm -rf $(DEMO)
-	$(BIN)/das3d-aug demo-data $(DEMO)/parts --train 4 --validation 1 --good 1 --per-defect 1
-	$(BIN)/das3d-aug generate $(DEMO)/parts --out $(DEMO)/anomalies --per-image 2 --seed 0
+	$(BIN)/das3d-aug demo-data $(DEMO)/parts --size 128 --workers 2
 	$(BIN)/das3d-aug preview $(DEMO)/parts --seed 0 --out $(DEMO)/sheet.png
-	@echo "Look at $(DEMO)/sheet.png; the single pictures are in $(DEMO)/anomalies."
+	$(BIN)/das3d-aug generate $(DEMO)/parts --out $(DEMO)/anomalies --limit 20 --seed 0
+	$(BIN)/das3d-ref train --data $(DEMO)/parts --category $(FAMILY) --preset demo --out $(DEMO)/detector
+	$(BIN)/das3d-ref evaluate $(DEMO)/detector --data $(DEMO)/parts --category $(FAMILY) --out $(DEMO)/results
+	$(BIN)/das3d-ref predict $(DEMO)/detector $(DEMO)/parts/$(FAMILY)/test/crack --unit m --out $(DEMO)/verdicts
+	@echo "Open $(DEMO)/results/report.html: the detector's figures and every test image."
+	@echo "Look at $(DEMO)/sheet.png (synthetic defects), $(DEMO)/results/figures and $(DEMO)/verdicts/overlays."
 
 test: lint types
 	$(BIN)/pytest -n 2
@@ -43,7 +49,7 @@ test-albumentationsx: .venv-albumentationsx/.setup
 
 .venv-albumentationsx/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-albumentationsx
-	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ref,dev]'
+	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,dev]'
 	.venv-albumentationsx/bin/pip uninstall --quiet --yes albumentations albucore
 	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check albumentationsx==2.5.1
 	@touch $@

@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from . import Program
+from ._benchmark import ablate, benchmark
+from ._cost import cost, export
 from ._options import FOLDER, given, layout_options
 from ._progress import progress_bar
+from ._score import score, show_figures, write_evaluation
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -100,23 +103,21 @@ def train(
 @main.command()
 @click.argument("model", type=FOLDER)
 @click.option("--data", metavar="IN", type=FOLDER, required=True, help="Data in any layout, with test images.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write figures and scores as JSON.")
+@click.option("--out", type=_OUT, help="Folder for the evaluation and a report.")
+@click.option("--as-published", is_flag=True, help="Add AUPRO of 100 thresholds, as many papers have it.")
 @_source_options
-def evaluate(model: Path, data: Path, out: Path | None, **options: Any) -> None:
+def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, **options: Any) -> None:
     """Measure a detector on labelled test images."""
-    from das3d_aug.files import write_atomic
     from das3d_ref.detector import Detector
     from das3d_ref.evaluation import evaluate as run
 
     detector = Detector.load(model)
     source = _open(data, detector.config, model, options)
     with progress_bar("testing") as progress:
-        found = run(detector, source, progress=progress)
-    for name, figure in found.figures.items():
-        click.echo(f"{name:12}{figure:.4f}")
+        found = run(detector, source, out=out, as_published=as_published, progress=progress)
+    show_figures(found)
     if out is not None:
-        write_atomic(out, found.to_json())
-        click.echo(f"{out}: written")
+        write_evaluation(found, out, source.dataset, title=f"{model} on {data}")
 
 
 @main.command()
@@ -157,6 +158,10 @@ def presets(name: str | None) -> None:
     for preset in [name] if name else _PRESETS:
         text = preset_text(preset)
         click.echo(text if name else f"{preset:8}{text.splitlines()[0].lstrip('# ')}")
+
+
+for command in (score, benchmark, ablate, cost, export):
+    main.add_command(command)
 
 
 def _open(data: Path, config: Any, model: Path, options: dict[str, Any]) -> Any:

@@ -55,12 +55,13 @@ def test_from_training_to_verdicts(tmp_path):
     assert lines[2].startswith(f"{model}: the detector of step ")
     assert lines[3] == f"next: das3d-ref evaluate {model} --data {parts()}"
 
-    done = run(*lines[3].split()[2:], "--cache", cache, "--out", tmp_path / "figures.json")
+    done = run(*lines[3].split()[2:], "--cache", cache, "--out", tmp_path / "results")
     assert done.exit_code == 0, done.output
-    figures = dict(line.split() for line in done.stdout.splitlines()[:-1])
-    saved = json.loads((tmp_path / "figures.json").read_text())
+    figures = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[:-1]}
+    saved = json.loads((tmp_path / "results" / "evaluation.json").read_text())
     assert {name: f"{figure:.4f}" for name, figure in saved["figures"].items()} == figures
-    assert len(saved["images"]) == 10
+    assert len(saved["images"]) == len(list((tmp_path / "results" / "maps").rglob("*.tiff"))) == 10
+    assert "<html" in (tmp_path / "results" / "report.html").read_text()
 
     done = run("predict", model, parts() / "potato", "--out", tmp_path / "verdicts")
     assert done.exit_code == 0, done.output
