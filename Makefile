@@ -65,6 +65,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.synthesis
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.metrics
 
 docs: .venv/.docs
 	$(BIN)/mkdocs build --strict

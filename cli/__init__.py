@@ -31,7 +31,7 @@ class Program(click.Group):
         except click.ClickException as error:
             self._fail(error.format_message())
         except (KeyboardInterrupt, click.Abort):
-            click.echo(f"{self.name}: interrupted; the same command goes on where it stopped", err=True)
+            click.echo(f"{self.name}: interrupted; what is finished is kept: run the same command again", err=True)
             sys.exit(130)
         except ModuleNotFoundError as error:
             if error.name is None or error.name.startswith("das3d"):

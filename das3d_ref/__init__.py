@@ -15,7 +15,7 @@ With a folder of data, ``open_source`` prepares one category, ``train`` learns f
 
 from das3d_ref.config import PRESETS, Config
 from das3d_ref.detector import Detector, Prediction
-from das3d_ref.evaluation import Evaluation, evaluate, predict_all
+from das3d_ref.evaluation import Evaluation, evaluate, predict_all, score_maps
 from das3d_ref.sources import Source, open_source
 from das3d_ref.training import train
 
@@ -29,5 +29,6 @@ __all__ = [
     "evaluate",
     "open_source",
     "predict_all",
+    "score_maps",
     "train",
 ]

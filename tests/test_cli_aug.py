@@ -130,7 +130,7 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     # click ends the terminal's "^C" with a line break
-    assert stderr == "\ndas3d-aug: interrupted; the same command goes on where it stopped\n"
+    assert stderr == "\ndas3d-aug: interrupted; what is finished is kept: run the same command again\n"
     assert not list(out.rglob("*.partial"))
 
 

@@ -244,7 +244,7 @@ def test_cells_die_with_the_benchmark(tmp_path, kill):
     _, said = process.communicate(timeout=120)
     if kill == signal.SIGINT:
         assert process.returncode == 130
-        assert said.lstrip() == "das3d-ref: interrupted; the same command goes on where it stopped\n"
+        assert said.lstrip() == "das3d-ref: interrupted; what is finished is kept: run the same command again\n"
     deadline = time.monotonic() + 60
     while any(alive(pid) for pid in children) and time.monotonic() < deadline:
         time.sleep(0.05)

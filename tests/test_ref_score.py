@@ -212,7 +212,8 @@ def test_score_prints_the_figures_and_writes_the_folder(tmp_path):
     assert lines[0][35:] == f"  {low:.4f} … {high:.4f}"
     assert len(lines[8]) == 35
     assert found.figures["AP"] == pytest.approx(wanted["AP"], abs=1e-12)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["evaluation.json", "maps", "report.html"]
+    names = ["evaluation.json", "figures", "maps", "report.html"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
     assert len(list((tmp_path / "out" / "maps").rglob("*.tiff"))) == len(maps)
 
 
