@@ -238,7 +238,7 @@ def figure_table(data: DataSet, results: Sequence[Result], figure: str, *, detec
         means = over_seeds(ours, data.categories, figure)
         rows.append((modality, "das3d-ref", source, *(spread(cell, asked) for cell in (*values, means))))
     title = f"{figure} on {data.name}" if paper is None else f"{figure} on {data.name}, as Table {paper['number']}"
-    notes = [f"das3d-ref: {detector}, {len(asked)} seeds. Data: {data}."]
+    notes = [f"das3d-ref: {detector}, {len(asked)} seed{'s' * (len(asked) != 1)}. Data: {data}."]
     if paper:
         if paper["metric"] != figure:
             notes.append(f"The paper calls its figure {paper['metric']} and does not state its limit.")
