@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from das3d_aug.errors import Das3dError
+from das3d_aug.files import write_atomic
 from das3d_ref.cells import Study
 
 SCORES = {"good/000": 0.2, "good/001": 0.4, "hole/000": 0.3, "hole/001": 0.9}
@@ -25,8 +26,7 @@ def write_evaluation(cell, *, figures=None, scores=SCORES):
         "protocol": {"AUPRO": "every threshold"},
         "images": images,
     }
-    cell.evaluation.parent.mkdir(parents=True)
-    cell.evaluation.write_text(json.dumps(found))
+    write_atomic(cell.evaluation, json.dumps(found).encode())  # others are read meanwhile
 
 
 class Fake:
