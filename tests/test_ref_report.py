@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.demo import make_part
@@ -377,7 +377,7 @@ def test_the_viewer_shows_the_surface_and_steps_through_what_is_shown(page):
     assert page.locator("#viewer-title").inner_text() == "part/dent/3"
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()
-    assert page.locator("#surface canvas").count() == 0
+    expect(page.locator("#surface canvas")).to_have_count(0)  # the event comes after the dialog is gone
 
 
 def test_the_truth_can_be_hidden_in_both_places(page):
