@@ -17,6 +17,8 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug._arguments import frozen
+from das3d_aug._jit import kernel
 from das3d_aug.errors import FileError, ParameterError
 
 __all__ = [
@@ -284,20 +286,15 @@ def move_along_rays(xyz: NDArray[Float], depth: NDArray[Any]) -> NDArray[Float]:
     Raises
     ------
     ParameterError
-        If the shapes do not fit or ``xyz`` is not floating-point.
+        If the shapes do not fit or ``xyz`` is of another dtype.
     """
     xyz, depth = np.asarray(xyz), np.asarray(depth)
-    if xyz.ndim != 3 or xyz.shape[2] != 3 or xyz.dtype.kind != "f":
-        raise ParameterError(f"xyz must be floats of shape H x W x 3, got {xyz.dtype} of shape {xyz.shape}")
+    if xyz.ndim != 3 or xyz.shape[2] != 3 or xyz.dtype.type not in (np.float32, np.float64):
+        raise ParameterError(f"xyz must be float32 or float64, H x W x 3, got {xyz.dtype} of shape {xyz.shape}")
     if depth.shape != xyz.shape[:2]:
         raise ParameterError(f"depth must have the shape {xyz.shape[:2]} of xyz, got {depth.shape}")
-    target = np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(xyz.dtype)
-    moved = np.isfinite(xyz).all(axis=2) & (xyz[:, :, 2] > 0) & (xyz[:, :, 2] != target)
-    points = xyz.copy()
-    old, z = xyz[moved].astype(np.float64), target[moved]
-    old[:, :2] *= (z / old[:, 2])[:, None]
-    old[:, 2] = z
-    points[moved] = old
+    points = np.array(xyz, xyz.dtype.type, order="C")
+    _move(points, frozen(np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(points.dtype)))
     return points
 
 
@@ -324,12 +321,12 @@ def normals(xyz: Array) -> NDArray[np.float32]:
     ParameterError
         If ``xyz`` is not H x W x 3.
     """
-    valid = points_to_depth(xyz) > 0
-    points = np.where(valid[:, :, None], xyz, 0).astype(np.float64)
-    towards = np.cross(_slope(points, valid, axis=0), _slope(points, valid, axis=1))
-    length = np.linalg.norm(towards, axis=2, keepdims=True)
-    unit: NDArray[np.float64] = np.divide(towards, length, out=np.zeros_like(towards), where=length > 0)
-    return unit.astype(np.float32)
+    valid = frozen(points_to_depth(xyz) > 0)
+    points = np.asarray(xyz)
+    points = points if points.dtype.type in (np.float32, np.float64) else points.astype(np.float64)
+    unit = np.zeros(points.shape, np.float32)
+    _normals(frozen(points), valid, unit)
+    return unit
 
 
 def to_unit(values: Any, unit: str, target: str) -> Any:
@@ -349,17 +346,43 @@ def to_unit(values: Any, unit: str, target: str) -> Any:
     return values * (old / new) if old > new else values / (new / old)  # 1000 is a float exactly, 0.001 is not
 
 
-def _slope(points: NDArray[np.float64], valid: NDArray[np.bool_], *, axis: int) -> NDArray[np.float64]:
-    """Mean of the differences to the neighbours before and behind along an axis, of those that are valid."""
-    swapped = np.moveaxis(points, axis, 0), np.moveaxis(valid, axis, 0)
-    whole = swapped[1][1:] & swapped[1][:-1]
-    step = np.where(whole[:, :, None], np.diff(swapped[0], axis=0), 0)
-    total, count = np.zeros_like(swapped[0]), np.zeros(swapped[1].shape, int)
-    total[1:] += step
-    total[:-1] += step
-    count[1:] += whole
-    count[:-1] += whole
-    return np.moveaxis(total / np.maximum(count, 1)[:, :, None], 0, axis)
+@kernel
+def _move(points, target):
+    for v in range(target.shape[0]):
+        for u in range(target.shape[1]):
+            x, y, z = np.float64(points[v, u, 0]), np.float64(points[v, u, 1]), np.float64(points[v, u, 2])
+            if math.isfinite(x) and math.isfinite(y) and 0.0 < z < np.inf and target[v, u] != z:
+                scale = target[v, u] / z
+                points[v, u, 0], points[v, u, 1], points[v, u, 2] = x * scale, y * scale, target[v, u]
+
+
+@kernel
+def _normals(points, valid, unit):
+    height, width = valid.shape
+    for v in range(height):
+        for u in range(width):
+            if valid[v, u]:
+                ax, ay, az = _slope(points, valid, v, u, 1, 0)
+                bx, by, bz = _slope(points, valid, v, u, 0, 1)
+                nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+                length = math.sqrt(nx * nx + ny * ny + nz * nz)
+                if length > 0.0:
+                    unit[v, u, 0], unit[v, u, 1], unit[v, u, 2] = nx / length, ny / length, nz / length
+
+
+@kernel
+def _slope(points, valid, v, u, dv, du):
+    """Mean of the differences to the neighbours before and behind, of those that are valid."""
+    x = y = z = 0.0
+    count = 0
+    for sign in (-1, 1):
+        row, column = v + sign * dv, u + sign * du
+        if 0 <= row < valid.shape[0] and 0 <= column < valid.shape[1] and valid[row, column]:
+            x += sign * (np.float64(points[row, column, 0]) - np.float64(points[v, u, 0]))
+            y += sign * (np.float64(points[row, column, 1]) - np.float64(points[v, u, 1]))
+            z += sign * (np.float64(points[row, column, 2]) - np.float64(points[v, u, 2]))
+            count += 1
+    return x / max(count, 1), y / max(count, 1), z / max(count, 1)
 
 
 def _check(camera: Intrinsics | Orthographic, *positive: str) -> None:

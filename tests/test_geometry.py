@@ -78,6 +78,25 @@ def test_moving_leaves_invalid_points_alone_and_drops_lost_measurements():
     assert np.array_equal(moved[0, 3:], np.zeros((2, 3)))
 
 
+@settings(deadline=None, max_examples=60)
+@given(shape=st.tuples(st.integers(1, 7), st.integers(1, 7)), seed=st.integers(0, 9999))
+def test_moving_equals_the_naive_twin(shape, seed):
+    rng = np.random.default_rng(seed)
+    xyz = rng.uniform(-0.5, 2, (*shape, 3)).astype(rng.choice([np.float32, np.float64]))
+    xyz[rng.random(xyz.shape) < 0.05] = np.nan
+    xyz[rng.random(xyz.shape) < 0.05] = np.inf
+    depth = np.where(rng.random(shape) < 0.4, xyz[:, :, 2], rng.uniform(0.5, 2, shape)).astype(np.float32)
+    depth[rng.random(shape) < 0.1] = rng.choice([0, -1, np.nan, np.inf])
+    moved = xyz.copy()
+    for v, u in np.ndindex(shape):
+        x, y, z = xyz[v, u].astype(float)
+        target = float(depth[v, u]) if 0 < depth[v, u] < np.inf else 0.0
+        if np.isfinite(xyz[v, u]).all() and z > 0 and z != target:
+            moved[v, u] = x * (target / z), y * (target / z), target
+    found = move_along_rays(xyz, depth)
+    assert found.tobytes() == moved.tobytes()
+
+
 def test_wrong_shapes_are_named():
     with pytest.raises(ParameterError, match="depth must be H x W"):
         depth_to_points(np.zeros(3), CAMERA)
@@ -85,7 +104,7 @@ def test_wrong_shapes_are_named():
         points_to_depth(np.zeros((3, 3)))
     with pytest.raises(ParameterError, match="depth must have the shape"):
         move_along_rays(np.zeros((2, 2, 3), np.float32), np.zeros((2, 3)))
-    with pytest.raises(ParameterError, match="xyz must be floats"):
+    with pytest.raises(ParameterError, match="xyz must be float32 or float64"):
         move_along_rays(np.zeros((2, 2, 3), np.int32), np.zeros((2, 2)))
 
 
