@@ -116,9 +116,9 @@ def network_input(
     if config.mode != "rgb" and config.data.normals:
         if item.sample.xyz is None:
             raise ParameterError("data.normals needs points: the data has neither xyz nor a camera")
-        surface = normals(move_along_rays(item.sample.xyz, depth))
-        surface[~surface.any(axis=2)] = (0, 0, -1)
-        images["depth"] = np.concatenate([images["depth"], surface.transpose(2, 0, 1) / 2 + np.float32(0.5)])
+        x, y, z = surface = normals(move_along_rays(item.sample.xyz, depth)).transpose(2, 0, 1)
+        z[(x == 0) & (y == 0) & (z == 0)] = -1
+        images["depth"] = np.concatenate([images["depth"], surface / 2 + np.float32(0.5)])
     return images
 
 
