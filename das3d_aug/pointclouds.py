@@ -18,6 +18,7 @@ from das3d_aug._clouds import Points, decode_pcd, decode_ply
 from das3d_aug._decode import damage_named, read_bytes
 from das3d_aug.errors import FileError
 from das3d_aug.files import read_array
+from das3d_aug.geometry import points_to_depth
 
 __all__ = ["CLOUD_SUFFIXES", "OrganizedCloud", "read_organized"]
 
@@ -101,13 +102,12 @@ def _measured(path: Path, points: NDArray[Any]) -> NDArray[np.float32]:
     """Return a copy with (0, 0, 0) for everything that is no measurement."""
     with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is invalid
         xyz = points.astype(np.float32)
-    finite = np.isfinite(xyz).all(axis=2)
-    valid = finite & (xyz[:, :, 2] > 0)
-    if not valid.any():
-        if (xyz[:, :, 2][finite] < 0).any():
+    z = points_to_depth(xyz)
+    if not (z > 0).any():
+        if (z < 0).any():
             raise FileError(
                 path, "all points have z ≤ 0: a camera that looks along +z is expected, turn the cloud first"
             )
         raise FileError(path, "holds no measurement: every point has z = 0 or a number that is not finite")
-    xyz[~valid] = 0
+    xyz[z <= 0] = 0
     return xyz
