@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug._arguments import frozen
-from das3d_aug._jit import kernel
+from das3d_aug._surface import move_points, unit_normals
 from das3d_aug.errors import FileError, ParameterError
 
 __all__ = [
@@ -295,7 +295,7 @@ def move_along_rays(xyz: NDArray[Float], depth: NDArray[Any]) -> NDArray[Float]:
     if depth.shape != xyz.shape[:2]:
         raise ParameterError(f"depth must have the shape {xyz.shape[:2]} of xyz, got {depth.shape}")
     points = np.array(xyz, xyz.dtype.type, order="C")
-    _move(points, frozen(np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(points.dtype)))
+    move_points(points, frozen(np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(points.dtype)))
     return points
 
 
@@ -326,7 +326,7 @@ def normals(xyz: Array) -> NDArray[np.float32]:
     points = np.asarray(xyz)
     points = points if points.dtype.type in (np.float32, np.float64) else points.astype(np.float64)
     unit = np.zeros(points.shape, np.float32)
-    _normals(frozen(points), valid, unit)
+    unit_normals(frozen(points), valid, unit)
     return unit
 
 
@@ -345,45 +345,6 @@ def to_unit(values: Any, unit: str, target: str) -> Any:
             raise ParameterError(f"{unit!r} cannot be converted to {target!r}; units are {', '.join(_MICROMETRES)}")
     old, new = _MICROMETRES[unit], _MICROMETRES[target]
     return values * (old / new) if old > new else values / (new / old)  # 1000 is a float exactly, 0.001 is not
-
-
-@kernel
-def _move(points, target):
-    for v in range(target.shape[0]):
-        for u in range(target.shape[1]):
-            x, y, z = np.float64(points[v, u, 0]), np.float64(points[v, u, 1]), np.float64(points[v, u, 2])
-            if math.isfinite(x) and math.isfinite(y) and 0.0 < z < np.inf and target[v, u] != z:
-                scale = target[v, u] / z
-                points[v, u, 0], points[v, u, 1], points[v, u, 2] = x * scale, y * scale, target[v, u]
-
-
-@kernel
-def _normals(points, valid, unit):
-    height, width = valid.shape
-    for v in range(height):
-        for u in range(width):
-            if valid[v, u]:
-                ax, ay, az = _slope(points, valid, v, u, 1, 0)
-                bx, by, bz = _slope(points, valid, v, u, 0, 1)
-                nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-                length = math.sqrt(nx * nx + ny * ny + nz * nz)
-                if length > 0.0:
-                    unit[v, u, 0], unit[v, u, 1], unit[v, u, 2] = nx / length, ny / length, nz / length
-
-
-@kernel
-def _slope(points, valid, v, u, dv, du):
-    """Mean of the differences to the neighbours before and behind, of those that are valid."""
-    x = y = z = 0.0
-    count = 0
-    for sign in (-1, 1):
-        row, column = v + sign * dv, u + sign * du
-        if 0 <= row < valid.shape[0] and 0 <= column < valid.shape[1] and valid[row, column]:
-            x += sign * (np.float64(points[row, column, 0]) - np.float64(points[v, u, 0]))
-            y += sign * (np.float64(points[row, column, 1]) - np.float64(points[v, u, 1]))
-            z += sign * (np.float64(points[row, column, 2]) - np.float64(points[v, u, 2]))
-            count += 1
-    return x / max(count, 1), y / max(count, 1), z / max(count, 1)
 
 
 def _check(camera: Intrinsics | Orthographic, *positive: str) -> None:
