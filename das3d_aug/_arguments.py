@@ -1,4 +1,4 @@
-"""Checks of array arguments at the public border, shared by every function that takes an image.
+"""Checks of arguments at the public border: images, numbers and options.
 
 The kernels see C-contiguous, native-endian, read-only arrays only, so each is compiled once per dtype.
 """
@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import ParameterError
 
-__all__ = ["as_depth", "as_mask", "as_rgb", "frozen"]
+__all__ = [
+    "as_depth",
+    "as_mask",
+    "as_rgb",
+    "check_number",
+    "check_option",
+    "check_shape",
+    "check_whole",
+    "frozen",
+]
 
 _DEPTH_TYPES = (np.float32, np.float64, np.uint16)
 
@@ -51,6 +60,38 @@ def as_mask(mask: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
         kind = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
         raise ParameterError(f"{name} must be bool of {shape[0]} x {shape[1]}, got {kind} {_shape(mask)}")
     return frozen(mask)
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> float:
+    """Return a number between ``low`` and ``high``, both included, as a float."""
+    if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
+        raise ParameterError(f"{name} must be a number, got {value!r}")
+    if not low <= float(value) <= high:
+        raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {value!r}")
+    return float(value)
+
+
+def check_whole(name: str, value: Any, low: int, high: int) -> None:
+    """Refuse what is no whole number between ``low`` and ``high``, both included."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ParameterError(f"{name} must be a whole number in {low} … {high}, got {value!r}")
+
+
+def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
+    """Refuse what is none of the options."""
+    if value not in options:
+        raise ParameterError(f"{name} must be one of {', '.join(options)}, got {value!r}")
+
+
+def check_shape(shape: Any) -> tuple[int, int]:
+    """Return height and width, each at least 1, as plain integers."""
+    try:
+        height, width = (side.__index__() for side in shape)
+    except (AttributeError, TypeError, ValueError):
+        raise ParameterError(f"shape must be (height, width), got {shape!r}") from None
+    if height < 1 or width < 1:
+        raise ParameterError(f"shape must be (height, width), each >= 1, got {shape!r}")
+    return height, width
 
 
 def _shape(value: Any) -> str:

@@ -1,145 +1,24 @@
-"""What may be drawn (`Recipe`, ranges) and what was drawn (`Plan`, plain numbers).
-
-Drawing is split from rendering: a plan says everything that a sample needs beside its input, goes to JSON and
-back without loss, and renders to the same bytes anywhere.
-"""
+"""What may be drawn: a recipe is ranges, from which every sample's `das3d_aug.plan.Plan` comes."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from das3d_aug._texture_plan import TexturePlan, draw_texture
+from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
+from das3d_aug._texture_plan import draw_texture
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.masks import DepthAxis
+from das3d_aug.plan import Plan
 from das3d_aug.randomness import Stream
 
-__all__ = ["Plan", "Recipe"]
+__all__ = ["Recipe"]
 
 Range: TypeAlias = tuple[float, float]
-
-VERSION = 1  # of the plan's fields and of what they mean
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Everything that was drawn for one sample (`Recipe.draw`), in plain numbers.
-
-    Attributes
-    ----------
-    shape : (int, int)
-        Height and width of the pair, in pixels.
-    anomalous : bool
-        False: the sample stays as it is.
-    drop_rgb, drop_depth : bool
-        The modality stays as it is (``d_I``, ``d_Z`` of eq. 12).
-    noise_seed : int
-        64-bit key of the Perlin noise.
-    resolution : (int, int)
-        Noise cells over the height and the width.
-    rotation : float
-        Rotation of the noise, in degrees.
-    threshold : float
-        ``t_p`` of eq. 1; unused where ``area`` is given.
-    area : float or None
-        Share of the foreground that the ternary mask covers; ``t_p`` is then that quantile of the noise.
-    skew : bool
-        False: ``Delta_Z = M_t``, without the filter (Table 6).
-    alpha : (float, float)
-        Skew in 1/px along rows and columns (eq. 3).
-    covariance : (float, float, float)
-        ``Sigma`` in px²: row variance, covariance, column variance.
-    dent, bump : float
-        ``p_z`` of positive and of negative change (eq. 6), in ``magnitude_unit``.
-    magnitude_unit : {"range", "depth"}
-        Of the object's range of depth, or the depth's own unit.
-    mask_threshold : float
-        ``t_h`` of eq. 7, in ``magnitude_unit``.
-    depth_axis : {"away", "towards"}
-        Whether depth is a distance from the camera or a height towards it.
-    beta : float
-        Share of the image that stays (eq. 8).
-    texture : TexturePlan
-        Which texture, where, and how varied.
-    version : int
-        Of this format.
-    """
-
-    shape: tuple[int, int]
-    anomalous: bool
-    drop_rgb: bool
-    drop_depth: bool
-    noise_seed: int
-    resolution: tuple[int, int]
-    rotation: float
-    threshold: float
-    area: float | None
-    skew: bool
-    alpha: tuple[float, float]
-    covariance: tuple[float, float, float]
-    dent: float
-    bump: float
-    magnitude_unit: Literal["range", "depth"]
-    mask_threshold: float
-    depth_axis: DepthAxis
-    beta: float
-    texture: TexturePlan
-    version: int = VERSION
-
-    def with_texture(self, name: str) -> Plan:
-        """Return the plan with its texture's name filled in."""
-        # What `dataclasses.replace` does, without checking and setting every other field: it runs for each sample.
-        texture, plan = object.__new__(TexturePlan), object.__new__(Plan)
-        texture.__dict__.update(self.texture.__dict__, name=name)
-        plan.__dict__.update(self.__dict__, texture=texture)
-        return plan
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, strings, lists and dicts, ready for JSON."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        values["texture"] = self.texture.to_dict()
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Plan:
-        """Rebuild a plan from `to_dict`.
-
-        Raises
-        ------
-        ParameterError
-            If a key is missing or unknown, the version is newer than this program, or a value cannot be used.
-        """
-        if not isinstance(values, dict):
-            raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
-        if values.get("version") != VERSION:
-            raise ParameterError(f"plan has version {values.get('version')!r}; this das3d reads version {VERSION}")
-        names = {f.name for f in dataclasses.fields(cls)}
-        if values.keys() != names:
-            raise ParameterError(f"plan has missing or unknown keys: {sorted(values.keys() ^ names)}")
-        plain: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        plan = cls(**plain | {"texture": TexturePlan.from_dict(values["texture"])})
-        _check_plan(plan)
-        return plan
-
-    def to_json(self) -> str:
-        """Return the plan as one line of JSON."""
-        return json.dumps(self.to_dict())
-
-    @classmethod
-    def from_json(cls, text: str) -> Plan:
-        """Rebuild a plan from `to_json`; raises `ParameterError` as `from_dict` does."""
-        try:
-            values = json.loads(text)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"plan is not JSON: {error}") from None
-        return cls.from_dict(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,14 +108,14 @@ class Recipe:
         ):  # fmt: skip
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
         for name in ("probability", "dropout"):
-            _number(name, getattr(self, name), 0, 1)
-        _number("mask_threshold", self.mask_threshold, 1e-12, 1e9)
-        _whole("texture_operations", self.texture_operations, 0, 9)
+            check_number(name, getattr(self, name), 0, 1)
+        check_number("mask_threshold", self.mask_threshold, 1e-12, 1e9)
+        check_whole("texture_operations", self.texture_operations, 0, 9)
         if self.reference_size is not None:
-            _whole("reference_size", self.reference_size, 1, 2**20)
-        _option("magnitude_unit", self.magnitude_unit, ("range", "depth"))
-        _option("depth_axis", self.depth_axis, ("away", "towards"))
-        _option("modality", self.modality, ("rgbd", "rgb", "depth"))
+            check_whole("reference_size", self.reference_size, 1, 2**20)
+        check_option("magnitude_unit", self.magnitude_unit, ("range", "depth"))
+        check_option("depth_axis", self.depth_axis, ("away", "towards"))
+        check_option("modality", self.modality, ("rgbd", "rgb", "depth"))
         if not isinstance(self.skew, bool):
             raise ParameterError(f"skew must be true or false, got {self.skew!r}")
         if any(cells != int(cells) or int(cells) & (int(cells) - 1) for cells in self.resolution):
@@ -259,7 +138,7 @@ class Recipe:
         -------
         Plan
         """
-        height, width = _shape(shape)
+        height, width = check_shape(shape)
         stream = Stream(seed, index=index, epoch=epoch)
         scale = 1.0 if self.reference_size is None else max(height, width) / self.reference_size
         anomalous = stream.chance(self.probability)
@@ -333,70 +212,12 @@ def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float,
     return a * cosine**2 + b * sine**2, (a - b) * cosine * sine, a * sine**2 + b * cosine**2
 
 
-def _check_plan(plan: Plan) -> None:
-    """Refuse numbers that the kernels cannot take (a plan may come from a file)."""
-    _shape(plan.shape)
-    for name in ("anomalous", "drop_rgb", "drop_depth", "skew"):
-        if not isinstance(getattr(plan, name), bool):
-            raise ParameterError(f"{name} must be true or false, got {getattr(plan, name)!r}")
-    _whole("noise_seed", plan.noise_seed, 0, 2**64 - 1)
-    for name, length in (("resolution", 2), ("alpha", 2), ("covariance", 3)):
-        value = getattr(plan, name)
-        if not isinstance(value, tuple) or len(value) != length:
-            raise ParameterError(f"{name} must be {length} numbers, got {value!r}")
-    for cells in plan.resolution:
-        _whole("resolution", cells, 1, 4096)
-    for value in (*plan.alpha, *plan.covariance):
-        _number("alpha and covariance", value, -1e6, 1e6)
-    row, both, column = plan.covariance
-    if row <= 0 or row * column - both * both <= 0:
-        raise ParameterError(f"covariance must be positive definite, got {plan.covariance!r}")
-    _number("rotation", plan.rotation, -360, 360)
-    _number("threshold", plan.threshold, 0, 1)
-    if plan.area is not None:
-        _number("area", plan.area, 1e-6, 1)
-    for name in ("dent", "bump"):
-        _number(name, getattr(plan, name), 0, 1e9)
-    _number("mask_threshold", plan.mask_threshold, 1e-12, 1e9)
-    _number("beta", plan.beta, 0, 1)
-    _option("magnitude_unit", plan.magnitude_unit, ("range", "depth"))
-    _option("depth_axis", plan.depth_axis, ("away", "towards"))
-
-
 def _range(name: str, value: Any, low: float, high: float) -> Range | None:
     if value is None and name in ("area", "bump_magnitude"):
         return None
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ParameterError(f"{name} must be a range (low, high), got {value!r}")
-    first, second = (_number(name, end, low, high) for end in value)
+    first, second = (check_number(name, end, low, high) for end in value)
     if first > second:
         raise ParameterError(f"{name} must be a range (low, high) with low <= high, got {value!r}")
     return first, second
-
-
-def _number(name: str, value: Any, low: float, high: float) -> float:
-    if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
-        raise ParameterError(f"{name} must be a number, got {value!r}")
-    if not low <= float(value) <= high:
-        raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {value!r}")
-    return float(value)
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ParameterError(f"{name} must be a whole number in {low} … {high}, got {value!r}")
-
-
-def _option(name: str, value: Any, options: tuple[str, ...]) -> None:
-    if value not in options:
-        raise ParameterError(f"{name} must be one of {', '.join(options)}, got {value!r}")
-
-
-def _shape(shape: Any) -> tuple[int, int]:
-    try:
-        height, width = (side.__index__() for side in shape)
-    except (AttributeError, TypeError, ValueError):
-        raise ParameterError(f"shape must be (height, width), got {shape!r}") from None
-    if height < 1 or width < 1:
-        raise ParameterError(f"shape must be (height, width), each >= 1, got {shape!r}")
-    return height, width

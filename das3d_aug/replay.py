@@ -14,7 +14,7 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.webdataset import read_shard_sample
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_json
-from das3d_aug.recipe import Plan
+from das3d_aug.plan import Plan
 from das3d_aug.synthesis import render
 from das3d_aug.textures import as_source
 

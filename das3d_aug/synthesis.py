@@ -31,7 +31,8 @@ from das3d_aug.blend import in_unit_range, paint, unit_of
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.masks import axis_sign, scan
 from das3d_aug.noise import fill_noise, lattice_grid, noise_buffer
-from das3d_aug.recipe import Plan, Recipe
+from das3d_aug.plan import Plan
+from das3d_aug.recipe import Recipe
 from das3d_aug.skew import ONE, filter_runs, kernel_size, sample_kernel
 from das3d_aug.textures import TextureSource, as_source, colour_matrix, sharpness, tone_table
 

@@ -27,7 +27,8 @@ from das3d_aug.files import read_plane, write_atomic
 from das3d_aug.generation import normal_entries
 from das3d_aug.masks import foreground_mask, refine_mask, ternary_mask
 from das3d_aug.noise import perlin_noise
-from das3d_aug.recipe import Plan, Recipe
+from das3d_aug.plan import Plan
+from das3d_aug.recipe import Recipe
 from das3d_aug.skew import skew_filter, skew_normal_kernel
 from das3d_aug.textures import TexturePlan, as_source
 from das3d_ref.evaluation import Evaluation

@@ -23,7 +23,8 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff, read_plane
 from das3d_aug.generation import generate
 from das3d_aug.geometry import Intrinsics, Orthographic, read_camera
-from das3d_aug.recipe import Plan, Recipe
+from das3d_aug.plan import Plan
+from das3d_aug.recipe import Recipe
 from das3d_aug.severity import Severity, kind_of, measure_severity
 from das3d_aug.synthesis import render, synthesize
 
