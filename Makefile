@@ -45,7 +45,7 @@ test: lint types
 
 # Optional: the transforms on the successor of albumentations, which is AGPL or commercial and so no dependency.
 test-albumentationsx: .venv-albumentationsx/.setup
-	.venv-albumentationsx/bin/pytest tests/test_transforms.py
+	.venv-albumentationsx/bin/pytest tests/aug/test_transforms.py
 
 .venv-albumentationsx/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-albumentationsx

@@ -29,7 +29,7 @@ from benchmarks import straight_prepare
 from benchmarks.synthesis import machine
 from das3d_aug.datasets import Dataset, Entry, encode_mvtec3d, open_dataset
 from das3d_aug.datasets.demo import FAMILIES, make_part
-from das3d_aug.preprocessing import Preparation, Prepared, prepare_sample
+from das3d_aug.preparation import Preparation, Prepared, prepare_sample
 
 SIZE = 800
 ADS = replace(Preparation.three_d_ads(), size=None, normalise="none", xyz=True)

@@ -19,12 +19,12 @@ import das3d_aug as das
 from benchmarks.synthesis import machine
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.demo import make_part
-from das3d_aug.preprocessing import prepare_sample
+from das3d_aug.preparation import prepare_sample
 from das3d_ref.config import Config
-from das3d_ref.data import Example, Item, SyntheticAnomalies
-from das3d_ref.detector import build_network
-from das3d_ref.losses import total_loss
-from das3d_ref.sources import as_item, preparation_of
+from das3d_ref.model.detector import build_network
+from das3d_ref.model.inputs import Item, as_item, preparation_of
+from das3d_ref.model.losses import total_loss
+from das3d_ref.training.examples import Example, SyntheticAnomalies
 
 REPEATS = 15
 OUT = Path("out/bench/training.json")

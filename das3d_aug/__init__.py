@@ -9,14 +9,21 @@
 ((64, 64, 3), dtype('float32'), dtype('bool'))
 """
 
-from das3d_aug.blend import blend_texture
 from das3d_aug.errors import Das3dError, FileError, ForegroundError, ParameterError
-from das3d_aug.masks import foreground_mask, refine_mask, ternary_mask
-from das3d_aug.noise import perlin_noise
-from das3d_aug.plan import Plan
-from das3d_aug.recipe import Recipe
-from das3d_aug.skew import skew_filter, skew_normal_kernel
-from das3d_aug.synthesis import AnomalyPair, render, synthesize
+from das3d_aug.synthesis import (
+    AnomalyPair,
+    Plan,
+    Recipe,
+    blend_texture,
+    foreground_mask,
+    perlin_noise,
+    refine_mask,
+    render,
+    skew_filter,
+    skew_normal_kernel,
+    synthesize,
+    ternary_mask,
+)
 
 __all__ = [
     "AnomalyPair",

@@ -15,14 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from das3d_aug._resize import parse_size, resize_sample
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ForegroundError, ParameterError
 from das3d_aug.generation import normal_entries
-from das3d_aug.masks import foreground_mask
-from das3d_aug.preprocessing import Preparation, remove_and_resize
-from das3d_aug.recipe import Recipe
-from das3d_aug.synthesis import synthesize
+from das3d_aug.preparation import Preparation, parse_size, remove_and_resize, resize_sample
+from das3d_aug.synthesis import Recipe, foreground_mask, synthesize
 from das3d_aug.textures import as_source
 
 __all__ = ["contact_sheet", "preparation_sheet", "shade"]

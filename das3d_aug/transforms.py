@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.randomness import Stream
-from das3d_aug.recipe import Recipe
-from das3d_aug.synthesis import render
+from das3d_aug.synthesis import Recipe, render
 from das3d_aug.textures import as_source
 
 # Importing albumentations asks the network for its newest version unless this is set; it is the one setting

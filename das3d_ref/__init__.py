@@ -14,10 +14,9 @@ With a folder of data, ``open_source`` prepares one category, ``train`` learns f
 """
 
 from das3d_ref.config import PRESETS, Config
-from das3d_ref.detector import Detector, Prediction
 from das3d_ref.evaluation import Evaluation, evaluate, predict_all, score_maps
-from das3d_ref.sources import Source, open_source
-from das3d_ref.training import train
+from das3d_ref.model import Detector, Prediction
+from das3d_ref.training import Source, open_source, train
 
 __all__ = [
     "PRESETS",

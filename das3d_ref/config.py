@@ -1,6 +1,6 @@
 """Everything a training run depends on, as one tree of plain values: presets in TOML, single values overridden.
 
-The sections are the dataclasses below, `das3d_aug.preprocessing.Preparation`, `das3d_aug.Recipe` (``synthesis``),
+The sections are the dataclasses below, `das3d_aug.preparation.Preparation`, `das3d_aug.Recipe` (``synthesis``),
 `NetworkConfig` and `LossConfig`; a value is named as in the TOML file, ``training.steps`` for instance.
 """
 
@@ -15,126 +15,22 @@ from typing import Any
 
 from das3d_aug import Recipe
 from das3d_aug.errors import ParameterError
-from das3d_aug.preprocessing import Preparation
-from das3d_ref.losses import LossConfig
-from das3d_ref.networks import MODES, Mode, NetworkConfig
+from das3d_aug.preparation import Preparation
+from das3d_ref.settings import (
+    MODES,
+    DataConfig,
+    LossConfig,
+    Mode,
+    NetworkConfig,
+    ScoreConfig,
+    TrainingConfig,
+    _one_of,
+    _whole,
+)
 
-__all__ = ["PRESETS", "Config", "DataConfig", "ScoreConfig", "TrainingConfig"]
+__all__ = ["PRESETS", "Config"]
 
 PRESETS = ("paper", "small", "demo", "smoke")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """What the networks see.
-
-    Attributes
-    ----------
-    crop : int
-        Training sees random squares of this side; 0: the whole image.
-    normals : bool
-        Surface normals as three more channels of depth.
-    textures : tuple of str
-        Where the textures of synthetic defects come from, each as likely as the others: "procedural", "plain"
-        (`das3d_aug.textures.PlainTextures`), or a folder of images, such as DTD's.
-    """
-
-    crop: int = 0
-    normals: bool = False
-    textures: tuple[str, ...] = ("procedural",)
-
-    def __post_init__(self) -> None:
-        if not self.textures or not all(isinstance(name, str) for name in self.textures):
-            raise ParameterError(f"data.textures must be a list of names or folders, got {self.textures!r}")
-        if self.crop:
-            _whole("data.crop", self.crop, 16, 4096)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """How the networks learn.
-
-    Attributes
-    ----------
-    steps : int
-        Optimiser steps; the learning-rate schedule spans them.
-    batch : int
-        Samples of a step, over all processes.
-    learning_rate : float
-        Of AdamW, or of Adam where ``weight_decay`` is 0 (1e-4; prior: DRAEM).
-    weight_decay : float
-    warmup : int
-        Steps over which the learning rate rises from 0.
-    schedule : {"cosine", "step"}
-        "cosine": down to 1 %.  "step": x 0.2 at 80 % and at 90 % (prior: DRAEM).
-    clip : float
-        Largest norm of the gradient; 0: not clipped.
-    ema : float
-        Decay of the exponential moving average of the weights, which is what is validated and kept; 0: none.
-    precision : {"fp32", "bf16", "fp16"}
-    compile : bool
-        Run the networks through ``torch.compile``.
-    workers : int
-        Processes that make samples, of each training process; 0 makes them in line.
-    validate_every : int
-        Steps between validations; each also writes a checkpoint to go on from.
-    validation_anomalies : int
-        Synthetic anomalies in the validation set.
-    """
-
-    steps: int = 20000
-    batch: int = 8
-    learning_rate: float = 1e-4
-    weight_decay: float = 0.0
-    warmup: int = 0
-    schedule: str = "step"
-    clip: float = 0.0
-    ema: float = 0.0
-    precision: str = "fp32"
-    compile: bool = False
-    workers: int = 0
-    validate_every: int = 1000
-    validation_anomalies: int = 48
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("steps", 1, 10**8),
-            ("batch", 1, 4096),
-            ("warmup", 0, 10**6),
-            ("workers", 0, 128),
-            ("validate_every", 1, 10**8),
-            ("validation_anomalies", 1, 10**5),
-        ):
-            _whole(f"training.{name}", getattr(self, name), least, most)
-        for name, low, high in (("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 0, 1e9)):
-            if not low <= getattr(self, name) <= high:
-                raise ParameterError(f"training.{name} must be {low:g} … {high:g}, got {getattr(self, name)!r}")
-        if not 0 <= self.ema < 1:
-            raise ParameterError(f"training.ema must be at least 0 and below 1, got {self.ema!r}")
-        _one_of("training.schedule", self.schedule, ("cosine", "step"))
-        _one_of("training.precision", self.precision, ("fp32", "bf16", "fp16"))
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScoreConfig:
-    """From the anomaly map to one number and a verdict.
-
-    Attributes
-    ----------
-    window : int
-        The image score is the largest mean over squares of this side, odd (21 at 256²; prior: DRAEM).
-    false_positives : float
-        The threshold lets this share of the good validation images pass for anomalous.
-    """
-
-    window: int = 21
-    false_positives: float = 0.05
-
-    def __post_init__(self) -> None:
-        if _whole("score.window", self.window, 1, 1001) % 2 == 0:
-            raise ParameterError(f"score.window must be odd, got {self.window!r}")
-        if not 0 <= self.false_positives < 1:
-            raise ParameterError(f"score.false_positives must be at least 0 and below 1, got {self.false_positives!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,14 +164,3 @@ def _value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _whole(name: str, value: int, least: int, most: int) -> int:
-    if not least <= value <= most:
-        raise ParameterError(f"{name} must be {least} … {most}, got {value!r}")
-    return value
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ParameterError(f"{name} must be one of {', '.join(known)}, got {value!r}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import test_synthesis as core
+from helpers import pairs as core
 
 from das3d_aug import Recipe, synthesize
 
@@ -52,7 +52,7 @@ def test_a_sample_does_not_depend_on_threads(expected):
 
 
 def test_same_bytes_on_a_cpu_without_vector_extensions(tmp_path):
-    code = "import json, test_synthesis as t; print(json.dumps(t.golden_digests()))"
+    code = "import json; from helpers import pairs as t; print(json.dumps(t.golden_digests()))"
     digests = run(code, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="", NUMBA_CACHE_DIR=str(tmp_path))
     assert json.loads(digests) == json.loads(core.GOLDEN.read_text())
 
@@ -78,7 +78,7 @@ def test_no_thread_is_started():
 
 def test_memory_stays_flat():
     code = """
-import test_synthesis as t
+from helpers import pairs as t
 from das3d_aug import synthesize
 def own():
     # not Pss: its share of the libraries grows when another process that has them ends

@@ -28,19 +28,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from das3d_aug._decode import read_bytes
-from das3d_aug.datasets.base import (
-    Dataset,
-    Entry,
-    Group,
-    Sample,
-    check_size,
-    known_shapes,
-    list_groups,
-    safe_parts,
-)
+from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
+from das3d_aug.datasets.listing import Group, list_groups
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, read_bytes, read_plane, read_rgb
 from das3d_aug.geometry import Intrinsics
 
 __all__ = ["EyecandiesDataset", "encode_eyecandies"]

@@ -1,7 +1,7 @@
 """Own images: ``rgb/`` (or ``color/``) beside ``depth/`` or ``xyz/``, with equal stems; ``mask/``, ``foreground/``.
 
 They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``).
-``xyz/`` holds organised point clouds (`das3d_aug.pointclouds`); clouds with colours need no ``rgb/``.  Depth is a
+``xyz/`` holds organised point clouds (`das3d_aug.files.clouds`); clouds with colours need no ``rgb/``.  Depth is a
 16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is named by the user
 and never guessed:
 
@@ -26,21 +26,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import (
-    Dataset,
-    Entry,
-    Group,
-    Sample,
-    check_size,
-    known_shapes,
-    list_files,
-    list_groups,
-    safe_parts,
-)
+from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
+from das3d_aug.datasets.listing import Group, list_files, list_groups
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_plane, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_organized, read_plane, read_rgb
+from das3d_aug.files.clouds import CLOUD_SUFFIXES
 from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth, read_camera
-from das3d_aug.pointclouds import CLOUD_SUFFIXES, read_organized
 
 __all__ = ["FolderDataset", "encode_folder"]
 

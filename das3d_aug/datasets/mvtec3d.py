@@ -13,17 +13,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import (
-    Dataset,
-    Entry,
-    Group,
-    Sample,
-    check_size,
-    known_shapes,
-    list_files,
-    list_groups,
-    safe_parts,
-)
+from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
+from das3d_aug.datasets.listing import Group, list_files, list_groups
 from das3d_aug.errors import ParameterError
 from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array, read_rgb
 from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth

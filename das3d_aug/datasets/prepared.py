@@ -1,4 +1,4 @@
-"""Prepared data, as `das3d_aug.preprocessing.prepare` writes it and `open_dataset` reads it back.
+"""Prepared data, as `das3d_aug.preparation.prepare` writes it and `open_dataset` reads it back.
 
 The folders below ``data/`` are those of the source's keys, such as ``<category>/<split>/<defect>/``::
 
@@ -85,7 +85,7 @@ class Normalisation:
 
 
 class PreparedDataset(Dataset):
-    """A folder that `das3d_aug.preprocessing.prepare` wrote.
+    """A folder that `das3d_aug.preparation.prepare` wrote.
 
     A sample's ``unit`` is ``"normalised"`` if its depth is; then it has neither points nor a camera, which are in
     the unit of the source: `normalisation` and `camera` give what leads back to it, and ``file(entry, "xyz")`` the
@@ -185,7 +185,7 @@ def encode_prepared(
     key : str
         The source's key; its folders are kept.
     rgb, depth, foreground, mask, xyz : numpy.ndarray
-        As in `das3d_aug.preprocessing.Prepared`.
+        As in `das3d_aug.preparation.Prepared`.
 
     Returns
     -------

@@ -18,7 +18,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from das3d_aug.datasets.base import Entry, list_files, list_folders
+from das3d_aug.datasets.base import Entry
+from das3d_aug.datasets.listing import list_files, list_folders
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset
 
 __all__ = ["RealIAD3DDataset"]

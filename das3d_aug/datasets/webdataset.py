@@ -23,10 +23,11 @@ from typing import Any, BinaryIO, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._decode import MAX_BYTES
-from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, natural
+from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes
+from das3d_aug.datasets.listing import natural
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_json, read_rgb
+from das3d_aug.files.decode import MAX_BYTES
 from das3d_aug.geometry import camera_from_dict
 
 __all__ = ["WebDatasetDataset", "add_to_shard", "encode_webdataset", "open_shard", "read_shard_sample"]

@@ -1,0 +1,22 @@
+"""``das3d-aug``: make synthetic anomalies, look at them, make one again, and check the installation."""
+
+from __future__ import annotations
+
+import click
+
+from ..program import Program
+from .demo_data import demo_data
+from .doctor import doctor
+from .generate import generate
+from .prepare import prepare
+from .preview import preview
+from .replay import replay
+
+
+@click.group(name="das3d-aug", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Synthetic RGB-D anomalies for training and testing defect detectors."""
+
+
+for command in (generate, preview, replay, doctor, demo_data, prepare):
+    main.add_command(command)

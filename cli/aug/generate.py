@@ -1,0 +1,50 @@
+"""``das3d-aug generate``: write a data set of synthetic anomalies."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..options import (
+    given,
+    recipe_of,
+    synthesis_options,
+)
+from ..progress import progress_bar
+from ..summary import show_summary
+
+__all__ = ["generate"]
+
+
+@click.command()
+@synthesis_options
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option(
+    "--format",
+    type=click.Choice(["mvtec3d", "folder", "eyecandies", "webdataset"]),
+    help="What to write; without it what IN is most like.",
+)
+@click.option("--shard-size", type=click.IntRange(min=1), help="Samples per webdataset shard.  [default: 256]")
+@click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
+def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> int:
+    """Write anomalous samples made from the normal samples of IN.
+
+    An interrupted run is completed by the same command.
+    """
+    from das3d_aug.generation import generate as run
+
+    start = time.perf_counter()
+    with progress_bar() as progress:
+        summary = run(source, out, recipe=recipe_of(recipe), progress=progress, **given(options))
+    show_summary(
+        summary,
+        time.perf_counter() - start,
+        rows=(("format", summary.format), ("left out", f"{summary.left_out} anomalous sources")),
+        after=f"train on {summary.out}, or make one of its samples again with das3d-aug replay",
+    )
+    return 1 if summary.failures else 0

@@ -1,0 +1,29 @@
+"""``das3d-aug preview``: a contact sheet of some samples before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..options import (
+    given,
+    recipe_of,
+    synthesis_options,
+)
+
+__all__ = ["preview"]
+
+
+@click.command()
+@synthesis_options
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True)
+@click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
+def preview(source: Path, out: Path, recipe: Path | None, **options: Any) -> None:
+    """Draw a contact sheet of some samples of IN before and after."""
+    from das3d_aug.files import encode_png, write_atomic
+    from das3d_aug.preview import contact_sheet
+
+    write_atomic(out, encode_png(contact_sheet(source, recipe=recipe_of(recipe), **given(options))))
+    click.echo(f"{out}: written")

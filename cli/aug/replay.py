@@ -1,0 +1,36 @@
+"""``das3d-aug replay``: make one sample again and compare it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..options import (
+    FILE,
+    FOLDER,
+)
+
+__all__ = ["replay"]
+
+
+@click.command()
+@click.argument("path", metavar="RECIPE.json|SHARD.tar", type=FILE)
+@click.option("--sample", metavar="KEY", help="Which sample of the shard, such as 000123.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the sample here.")
+@click.option("--source", type=FOLDER, help="Where the source is now, if it has moved.")
+@click.option("--textures", type=FOLDER, help="Where the textures are now, if they have moved.")
+def replay(path: Path, out: Path | None, **options: Any) -> int:
+    """Make one sample again from its recipe and compare it byte by byte."""
+    from das3d_aug.generation import replay as run
+    from das3d_aug.runs.folder import write_files
+
+    result = run(path, **options)
+    if out is not None:
+        write_files(out, result.files)
+    for difference in result.differences:
+        click.echo(difference)
+    if not result.differences:
+        click.echo(f"{path}: same bytes")
+    return 1 if result.differences else 0

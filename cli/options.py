@@ -1,0 +1,135 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from .progress import progress_bar
+
+__all__ = [
+    "FILE",
+    "FOLDER",
+    "OUT",
+    "PRESETS",
+    "given",
+    "is_main",
+    "layout_options",
+    "open_source_of",
+    "recipe_of",
+    "source_options",
+    "study_options",
+    "synthesis_options",
+]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+OUT = click.Path(file_okay=False, path_type=Path)
+PRESETS = ("paper", "small", "demo", "smoke")
+
+
+def layout_options(command: Command) -> Command:
+    """Add the options that say how the folder IN is read."""
+    for option in reversed(
+        (
+            click.option("--layout", help="Layout of IN; recognised without it."),
+            click.option("--depth-scale", type=float, help="Stored depth numbers per unit (folders of images)."),
+            click.option("--unit", type=click.Choice(["m", "mm"]), help="Unit of depth, where IN does not say it."),
+            click.option(
+                "--encoding",
+                type=click.Choice(["plain", "disparity", "sunrgbd", "nyu"]),
+                help="What the stored depth numbers mean (folders of images).",
+            ),
+            click.option(
+                "--depth-kind",
+                type=click.Choice(["z", "range"]),
+                help="Along the optical axis, or along the ray (folders of images).",
+            ),
+            click.option("--light", help="0 … 5, all, bottom, right, top, left or global (Eyecandies)."),
+            click.option("--cloud-width", type=click.IntRange(min=1), help="Points in a row (folders of clouds)."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what the user did not say, so that the library's defaults hold."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def synthesis_options(command: Command) -> Command:
+    """Add the options that say what is read and what is drawn."""
+    for option in reversed(
+        (
+            click.argument("source", metavar="IN", type=FOLDER),
+            click.option("--recipe", type=FILE, help="TOML file with the ranges to draw from."),
+            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
+            click.option("--textures", type=FOLDER, help="Folder of texture images; procedural without it."),
+        )
+    ):
+        command = option(command)
+    return layout_options(command)
+
+
+def recipe_of(path: Path | None) -> Any:
+    """Read the recipe of ``--recipe``; None without it."""
+    from das3d_aug.synthesis import Recipe
+
+    return None if path is None else Recipe.from_toml(path)
+
+
+def source_options(command: Command) -> Command:
+    """Add the options that say what is prepared, how and where."""
+    for option in reversed(
+        (
+            click.option("--category", help="Which, where there are several."),
+            click.option("--cache", type=OUT, help="Folder for prepared images.  [default: prepared beside MODEL]"),
+            click.option("--workers", type=click.IntRange(min=0), default=0, help="Extra processes that prepare."),
+        )
+    ):
+        command = option(command)
+    return layout_options(command)
+
+
+def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any]) -> Any:
+    """Prepare the data of a detector beside it, or find it prepared; tell its warnings."""
+    from das3d_ref.training import open_source
+
+    chosen = given(options)
+    cache = chosen.pop("cache", model.parent / "prepared")
+    with progress_bar("preparing") as progress:
+        source = open_source(data, config=config, cache=cache, progress=progress, **chosen)
+    for key, reason in source.warnings:
+        click.echo(f"das3d-ref: warning: {key}: {reason}", err=True)
+    return source
+
+
+def is_main() -> bool:
+    """Tell whether this is the process that speaks, of those that torchrun or accelerate started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def study_options(command: Command) -> Command:
+    """Add the options that say what all cells share, and where they are run."""
+    for option in reversed(
+        (
+            click.option("--data", metavar="IN", type=FOLDER, required=True, help="Data in any layout."),
+            click.option("--out", metavar="DIR", type=click.Path(file_okay=False, path_type=Path), required=True),
+            click.option("--preset", type=click.Choice(PRESETS), default="small", show_default=True),
+            click.option("--category", "categories", multiple=True, help="Repeatable.  [default: all]"),
+            click.option("--set", "values", multiple=True, metavar="SECTION.NAME=VALUE", help="Repeatable."),
+            click.option(
+                "--processes", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at a time."
+            ),
+        )
+    ):
+        command = option(command)
+    return layout_options(command)

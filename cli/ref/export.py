@@ -1,0 +1,28 @@
+"""``das3d-ref export``: a detector's networks as an ONNX file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..options import (
+    FOLDER,
+)
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.argument("model", type=FOLDER)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write.")
+@click.option("--size", metavar="N|HxW", help="Of the images, if the detector takes those of any size.")
+def export(model: Path, out: Path, size: str | None) -> None:
+    """Write the networks of MODEL to an ONNX file, compared with PyTorch."""
+    from das3d_aug.files import write_atomic
+    from das3d_ref.deployment.export import TOLERANCE, to_onnx
+    from das3d_ref.model import Detector
+
+    data = to_onnx(Detector.load(model), size=size)
+    write_atomic(out, data)
+    click.echo(f"{out}: {len(data) / 1e6:.1f} MB; on random images ONNX Runtime and PyTorch agree to {TOLERANCE:g}")

@@ -1,0 +1,22 @@
+"""``das3d-ref presets``: the configurations that ship."""
+
+from __future__ import annotations
+
+import click
+
+from ..options import (
+    PRESETS,
+)
+
+__all__ = ["presets"]
+
+
+@click.command()
+@click.argument("name", required=False, type=click.Choice(PRESETS))
+def presets(name: str | None) -> None:
+    """List the presets, or print one."""
+    from das3d_ref.config import preset_text
+
+    for preset in [name] if name else PRESETS:
+        text = preset_text(preset)
+        click.echo(text if name else f"{preset:8}{text.splitlines()[0].lstrip('# ')}")

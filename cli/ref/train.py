@@ -1,0 +1,89 @@
+"""``das3d-ref train``: learn from the normal images of one category."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..options import (
+    FOLDER,
+    OUT,
+    PRESETS,
+    given,
+    is_main,
+    open_source_of,
+    source_options,
+)
+from ..progress import progress_bar
+
+__all__ = ["train"]
+
+_DEMO = Path("demo-set")
+
+
+@click.command()
+@click.option("--data", metavar="IN", type=FOLDER, help="Data in any layout; without it, the demo set is made.")
+@click.option(
+    "--out", "model", metavar="MODEL", type=OUT, default="detector", show_default=True, help="Folder to write."
+)
+@click.option("--preset", type=click.Choice(PRESETS), help="[default: small; demo for the demo set]")
+@click.option("--mode", type=click.Choice(["rgb", "depth", "rgbd"]), help="What is looked at.  [default: rgbd]")
+@click.option("--seed", type=click.IntRange(min=0), help="[default: 0]")
+@click.option("--set", "values", multiple=True, metavar="SECTION.NAME=VALUE", help="Any other setting; repeatable.")
+@click.option("--resume", is_flag=True, help="Go on with the run in MODEL.")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
+@source_options
+def train(
+    data: Path | None,
+    model: Path,
+    preset: str | None,
+    mode: str | None,
+    seed: int | None,
+    values: tuple[str, ...],
+    resume: bool,
+    tensorboard: bool,
+    **options: Any,
+) -> int:
+    """Train a detector on the normal images of one category."""
+    from das3d_ref.config import Config
+    from das3d_ref.training import train as run
+
+    named = given({"mode": mode, "seed": seed})
+    overrides = [*(f"{name}={value}" for name, value in named.items()), *values]
+    config = Config.preset(preset or ("demo" if data is None else "small")).override(overrides)
+    if data is None:
+        data, options["category"] = _demo_set(options["workers"]), options["category"] or "biscuit"
+    source = open_source_of(data, config, model, options)
+    with progress_bar("training") as progress:
+
+        def show(step: int, steps: int, figures: dict[str, float]) -> None:
+            note = ", ".join(f"{name} {figures[name]:.4f}" for name in ("loss", "validation AP") if name in figures)
+            progress(step, steps, note)
+            if "validation AP" in figures:
+                click.echo(f"step {step}/{steps}: {note}, validation I-AUROC {figures['validation I-AUROC']:.4f}")
+
+        try:
+            header = run(source, model, config=config, resume=resume, tensorboard=tensorboard, progress=show)
+        except KeyboardInterrupt:
+            click.echo("das3d-ref: interrupted; the same command with --resume goes on", err=True)
+            return 130
+    if is_main():
+        found = header["validation"]
+        click.echo(
+            f"{model}: the detector of step {header['step']}; on synthetic anomalies "
+            f"I-AUROC {found['I-AUROC']:.3f}, AP {found['AP']:.3f}"
+        )
+        category = f" --category {options['category']}" if options["category"] else ""
+        click.echo(f"next: das3d-ref evaluate {model} --data {data}{category}")
+    return 0
+
+
+def _demo_set(workers: int) -> Path:
+    from das3d_aug.generation import write_demo_set
+    from das3d_ref.training.sources import in_turn
+
+    with progress_bar("making the demo set") as progress:
+        in_turn(lambda: write_demo_set(_DEMO, size=128, workers=workers, progress=progress))
+    return _DEMO

@@ -1,0 +1,142 @@
+"""Reading image and depth files that may be damaged or lying, and encoding arrays as files.
+
+Every file is judged before it is decoded, and every failure is a `FileError` that names the path.  Pixels come
+as they are stored: no EXIF rotation, no colour profile, no rescaling.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files.decode import KINDS, Array, read_image
+
+__all__ = ["encode_mask", "encode_png", "encode_tiff", "read_array", "read_plane", "read_rgb"]
+
+
+def read_rgb(path: str | Path, *, data: bytes | None = None) -> NDArray[np.uint8]:
+    """Read a colour image: PNG, JPEG, PPM/PGM, BMP or TIFF of 8 bits per channel.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    data : bytes, optional
+        What the file holds, if it is a part of another one; ``path`` then only names it.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, H x W x 3, RGB.  Grey is repeated, alpha is dropped.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, too large, not of its extension's type, or not of 8 bits.
+    """
+    image = read_image(Path(path), data=data)
+    if image.dtype != np.uint8:
+        raise FileError(path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first")
+    if image.ndim == 2:
+        image = np.repeat(image[:, :, None], 3, axis=2)
+    if image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise FileError(path, f"a grey, RGB or RGBA image is expected, got the shape {image.shape}")
+    return np.ascontiguousarray(image[:, :, :3])
+
+
+def read_plane(path: str | Path, *, name: str | None = None, data: bytes | None = None) -> Array:
+    """Read one plane of numbers (depth, mask) as stored: PNG, PGM, BMP, TIFF, npy or npz.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    name : str, optional
+        The array to take from an npz that holds several.
+    data : bytes, optional
+        As for `read_rgb`.
+
+    Returns
+    -------
+    numpy.ndarray
+        H x W, in the stored dtype and native byte order.
+
+    Raises
+    ------
+    FileError
+        As `read_rgb`; also if there is more than one channel, or for JPEG, which does not keep values.
+    """
+    path = Path(path)
+    if KINDS.get(path.suffix.lower()) == "JPEG":
+        raise FileError(path, "JPEG does not keep depth or mask values; store a PNG or TIFF")
+    plane = read_image(path, name=name, data=data)
+    if plane.ndim == 3 and plane.shape[2] == 1:
+        plane = plane[:, :, 0]
+    if plane.ndim != 2:
+        raise FileError(path, f"one channel (H x W) is expected, got the shape {plane.shape}")
+    return plane
+
+
+def read_array(path: str | Path, *, name: str | None = None) -> Array:
+    """Read an organised point image (xyz) from TIFF, npy or npz.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    name : str, optional
+        The array to take from an npz that holds several.
+
+    Returns
+    -------
+    numpy.ndarray
+        H x W x 3, float of the stored width, native byte order.
+
+    Raises
+    ------
+    FileError
+        As `read_rgb`; also if the shape is not H x W x 3 or the numbers are not floating-point.
+    """
+    array = read_image(Path(path), name=name)
+    if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind != "f":
+        raise FileError(path, f"floats of shape H x W x 3 are expected, got {array.dtype} of shape {array.shape}")
+    return array
+
+
+def encode_png(array: Array) -> bytes:
+    """Encode uint8 or uint16, H x W or H x W x 3 (RGB), as PNG; equal arrays give equal bytes."""
+    colour = array.ndim == 3 and array.shape[2] == 3
+    if array.dtype not in (np.uint8, np.uint16) or not (array.ndim == 2 or colour) or not array.size:
+        raise ParameterError(f"array must be uint8 or uint16, H x W (x 3), got {array.dtype} {array.shape}")
+    import cv2  # here, since loading it changes the environment of the process
+
+    _, encoded = cv2.imencode(".png", np.ascontiguousarray(array[:, :, ::-1] if colour else array))
+    return encoded.tobytes()
+
+
+def encode_mask(mask: Array) -> bytes:
+    """Encode H x W as PNG: 255 where it is not zero, else 0."""
+    return encode_png((mask != 0).astype(np.uint8) * np.uint8(255))
+
+
+def encode_tiff(array: Array, *, compress: bool = False) -> bytes:
+    """Encode H x W or H x W x 3 as TIFF, without date or software name; equal arrays give equal bytes."""
+    colour = array.ndim == 3 and array.shape[2] == 3
+    if array.dtype.kind not in "uif" or not (array.ndim == 2 or colour) or not array.size:
+        raise ParameterError(f"array must be numbers, H x W (x 3), got {array.dtype} {array.shape}")
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")),
+        byteorder="<",
+        photometric="rgb" if colour else "minisblack",
+        compression="zlib" if compress else None,
+        metadata=None,
+        software=False,
+    )
+    return buffer.getvalue()

@@ -1,0 +1,80 @@
+"""Writing files that are whole or absent, and staying inside the folder that was given."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from das3d_aug.errors import FileError
+
+__all__ = ["contained", "open_atomic", "sweep_partials", "write_atomic"]
+
+_PARTIAL = re.compile(r"\..+\.[0-9]+\.partial")
+
+
+def write_atomic(path: str | Path, data: bytes) -> None:
+    """Write a file so that it is whole or absent; `open_atomic` says how."""
+    with open_atomic(path) as stream:
+        stream.write(data)
+
+
+@contextlib.contextmanager
+def open_atomic(path: str | Path) -> Iterator[io.BufferedRandom]:
+    """Open a file to write and read it, so that it is whole or absent: beside it first, then renamed over it.
+
+    Missing parent folders are made.  A kill may leave ``.<name>.<pid>.partial``; see `sweep_partials`.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written (full disk, no permission).  An older file of that name is left as it was, as
+        it is if anything is raised inside.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("w+b") as stream:
+            yield stream
+        partial.replace(path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        if isinstance(error, OSError):
+            raise FileError(path, f"cannot be written: {error.strerror}") from error
+        raise
+
+
+def sweep_partials(folder: str | Path) -> list[Path]:
+    """Remove what killed writers left below ``folder`` and return the removed paths.
+
+    Call it only while no other run writes there.
+    """
+    removed = []
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if _PARTIAL.fullmatch(name):
+                removed.append(Path(parent, name))
+                removed[-1].unlink(missing_ok=True)
+    return sorted(removed)
+
+
+def contained(root: str | Path, path: str | Path) -> Path:
+    """Return ``path`` resolved (symlinks, ``..``), having checked that it lies in ``root``.
+
+    Raises
+    ------
+    FileError
+        If it lies outside, or its symlinks form a loop.
+    """
+    try:
+        home, target = Path(root).resolve(), Path(path).resolve()
+    except (OSError, RuntimeError) as error:
+        raise FileError(path, "cannot be resolved: its symbolic links form a loop") from error
+    if not target.is_relative_to(home):
+        raise FileError(path, f"leads outside {home}; copy the file into the folder")
+    return target

@@ -1,0 +1,10 @@
+"""Generation: synthetic data sets on disk, and the demo set; one sample made again from its recipe.
+
+Here lives what turns samples into written samples.  It may import everything but previews and transforms.
+"""
+
+from das3d_aug.generation.demo_data import write_demo_set
+from das3d_aug.generation.replaying import Replay, replay
+from das3d_aug.generation.run import Summary, generate, normal_entries
+
+__all__ = ["Replay", "Summary", "generate", "normal_entries", "replay", "write_demo_set"]

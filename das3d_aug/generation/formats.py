@@ -1,0 +1,162 @@
+"""What `das3d_aug.generation` can write: for each format how a sample is named and how it becomes files.
+
+A further format is a function in `das3d_aug.datasets` that encodes a sample, and an entry of `FORMATS`.
+
+A sample of which nothing is anomalous (both modalities dropped, eq. 12, or all changes below the threshold of
+eq. 7) is written as what it is, a normal sample.  In MVTec 3D-AD that is told by the folder alone: its loaders
+take ``test/synthetic`` as anomalous and ``test/good`` as normal and never look at the mask.  So it goes to
+``test/good``, as ``synthetic_<number>``, which no sample of the released set is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from das3d_aug.datasets import (
+    Entry,
+    Sample,
+    encode_eyecandies,
+    encode_folder,
+    encode_mvtec3d,
+    encode_webdataset,
+)
+from das3d_aug.errors import ParameterError
+from das3d_aug.geometry import depth_to_points, to_unit
+from das3d_aug.runs.folder import to_json
+from das3d_aug.synthesis import AnomalyPair
+
+__all__ = ["FORMATS", "Format", "default_format"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A way to write samples.
+
+    Attributes
+    ----------
+    name : callable
+        From the source and the index in digits to the sample's name, with forward slashes, unique in the folder.
+    encode : callable
+        From that name, the normal sample and the pair to the files by relative path.
+    check : callable
+        Raises `ParameterError` if a sample like this one cannot be written.
+    common : callable
+        From a sample to the files that all samples share.
+    digits : int
+        The least number of digits of an index.
+    recipes : str
+        The folder of the recipes, with a slash; empty if they lie beside the other files.
+    sharded : bool
+        Whether the files are packed into shards.
+    """
+
+    name: Callable[[Entry, str], str]
+    encode: Callable[[str, Sample, AnomalyPair], dict[str, bytes]]
+    check: Callable[[Sample], None] = lambda sample: None
+    common: Callable[[Sample], dict[str, bytes]] = lambda sample: {}
+    digits: int = 3
+    recipes: str = "recipes/"
+    sharded: bool = False
+
+    def recipe(self, name: str) -> str:
+        """Return the path of a sample's recipe."""
+        return f"{self.recipes}{name}.json"
+
+
+def default_format(layout: str) -> str:
+    """Return the format of a layout's own family."""
+    return layout if layout in FORMATS else _FAMILY.get(layout, "folder")
+
+
+def _numbered(entry: Entry, index: str) -> str:
+    return f"{entry.category or 'object'}/{index}"
+
+
+def _after_source(entry: Entry, index: str) -> str:
+    return f"{entry.key.replace('/', '__')}_{index}"
+
+
+def _index(entry: Entry, index: str) -> str:
+    return index
+
+
+def _mvtec3d(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
+    category, _, number = name.partition("/")
+    place = f"synthetic/{number}" if pair.mask.any() else f"good/synthetic_{number}"
+    points = sample.xyz
+    if points is None and sample.intrinsics is not None:
+        points = depth_to_points(pair.depth, sample.intrinsics)  # these need not be moved
+    return encode_mvtec3d(
+        f"{category}/test/{place}",
+        rgb=pair.rgb,
+        depth=None if sample.xyz is None else _metres(pair.depth, sample),
+        mask=pair.mask,
+        rgb_mask=pair.rgb_changed,
+        depth_mask=pair.depth_changed,
+        xyz=None if points is None else _metres(points, sample),
+    )
+
+
+def _has_points(sample: Sample) -> None:
+    if sample.xyz is None and sample.intrinsics is None:
+        raise ParameterError(
+            f"format 'mvtec3d' stores points, and {sample.entry.key!r} has neither points nor a camera "
+            "(intrinsics.json); use another format"
+        )
+
+
+def _eyecandies(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
+    category, _, number = name.partition("/")
+    return encode_eyecandies(
+        f"{category}/test_public/{number}",
+        rgb=pair.rgb,
+        depth=_metres(pair.depth, sample),
+        mask=pair.mask,
+        rgb_mask=pair.rgb_changed,
+        normal_depth=_metres(sample.depth, sample),
+    )
+
+
+def _folder(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
+    return encode_folder(name, **_images(pair))
+
+
+def _camera_file(sample: Sample) -> dict[str, bytes]:
+    return {} if sample.intrinsics is None else {"intrinsics.json": to_json(sample.intrinsics.to_dict())}
+
+
+def _webdataset(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
+    return encode_webdataset(name, **_images(pair))
+
+
+def _images(pair: AnomalyPair) -> dict[str, NDArray[Any]]:
+    return {
+        "rgb": pair.rgb,
+        "depth": pair.depth,
+        "mask": pair.mask,
+        "rgb_mask": pair.rgb_changed,
+        "depth_mask": pair.depth_changed,
+    }
+
+
+def _metres(lengths: NDArray[Any], sample: Sample) -> NDArray[Any]:
+    """Return lengths in metres; those of an unknown unit stay as they are."""
+    try:
+        return np.asarray(to_unit(lengths, sample.unit, "m"))
+    except ParameterError:
+        return lengths
+
+
+_FAMILY = {"realiad_d3": "mvtec3d", "adam3d": "mvtec3d"}
+
+FORMATS = {
+    "mvtec3d": Format(name=_numbered, encode=_mvtec3d, check=_has_points),
+    "folder": Format(name=_after_source, encode=_folder, common=_camera_file),
+    "eyecandies": Format(name=_numbered, encode=_eyecandies),
+    "webdataset": Format(name=_index, encode=_webdataset, digits=6, recipes="", sharded=True),
+}

@@ -1,0 +1,196 @@
+"""Making the samples of one task of a run: what `das3d_aug.generation` hands to its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import das3d_aug
+from das3d_aug.datasets import Dataset, Entry
+from das3d_aug.datasets.webdataset import add_to_shard, open_shard
+from das3d_aug.errors import Das3dError, FileError, ParameterError
+from das3d_aug.files import contained, open_atomic
+from das3d_aug.generation.formats import FORMATS
+from das3d_aug.preparation import resize_sample
+from das3d_aug.runs.folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
+from das3d_aug.runs.workers import interrupted
+from das3d_aug.synthesis import Recipe, kind_of, measure_severity, synthesize
+from das3d_aug.textures import TextureSource, as_source
+
+__all__ = ["Job", "Tally", "Task", "make"]
+
+_READING, _SYNTHESIS, _WRITING = "reading", "synthesis", "encoding and writing"
+
+_Part: TypeAlias = tuple[Entry, tuple[int, ...]]  # a source, and the indices of samples to make of it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all samples of a run share; small, because every task carries it to its worker."""
+
+    dataset: Dataset
+    options: Mapping[str, Any]
+    recipe: Recipe
+    seed: int
+    per_image: int
+    size: tuple[int, int] | None
+    textures: Path | None
+    layout: str
+    shard_size: int | None
+    common: Mapping[str, bytes]
+    digits: int
+    out: Path
+
+    def name(self, entry: Entry, index: int) -> str:
+        """Return the name of the sample of this index."""
+        return FORMATS[self.layout].name(entry, f"{index:0{self.digits}d}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Samples to write: as a shard of this name, or one by one."""
+
+    parts: tuple[_Part, ...]
+    shard: str | None = None
+
+
+@dataclass
+class Tally:
+    """What was done; failures by the position of the source."""
+
+    written: int = 0
+    kept: int = 0
+    failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: {_READING: 0.0, _SYNTHESIS: 0.0, _WRITING: 0.0})
+
+    def add(self, other: Tally) -> None:
+        """Count what another one counted."""
+        self.written += other.written
+        self.failures |= other.failures
+        for part, seconds in other.seconds.items():
+            self.seconds[part] += seconds
+
+    @contextlib.contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Count the time spent inside."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start
+
+
+def make(job: Job, task: Task) -> Tally:
+    """Make the samples of a task.
+
+    A source that cannot be used is counted and the run goes on; an output that cannot be written ends it.
+    """
+    tally = Tally()
+    samples = _samples(job, task.parts, tally)
+    if task.shard is not None:
+        _pack(job, task.shard, samples, tally)
+        return tally
+    for _, files in samples:
+        with tally.timed(_WRITING):
+            write_files(job.out, files)
+        tally.written += 1
+    return tally
+
+
+def _pack(job: Job, shard: str, samples: Iterator[tuple[str, dict[str, bytes]]], tally: Tally) -> None:
+    """Write a shard, then its mark.  One that lacks samples is made again by the next run, as the mark tells."""
+    first = next(samples, None)
+    if first is None:
+        return
+    names = []
+    mark, tar_name = f"{shard}.json", f"{shard}.tar"
+    remove_mark(job.out, mark)
+    with open_atomic(contained(job.out, job.out / tar_name)) as stream:
+        with open_shard(stream) as tar:
+            for name, files in itertools.chain([first], samples):
+                with tally.timed(_WRITING):
+                    add_to_shard(tar, files)
+                names.append(name)
+                if interrupted():  # a shard takes long, and a part of it is of no use
+                    raise KeyboardInterrupt
+        stream.seek(0)
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    write_files(job.out, {mark: to_json({"format": FORMAT, "samples": names, "files": {tar_name: found}})})
+    tally.written += len(names)
+
+
+def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield the names and files of the samples of all sources that can be used."""
+    for entry, indices in parts:
+        position = indices[0] // job.per_image
+        try:
+            yield from _of_source(job, entry, indices, tally)
+        except FileError as error:
+            tally.failures[position] = (str(error.path), error.reason)
+        except Das3dError as error:
+            tally.failures[position] = (str(job.dataset.root / entry.key), str(error))
+
+
+def _of_source(
+    job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield the name and files of each sample, in the order in which they must be written: the recipe last."""
+    target = FORMATS[job.layout]
+    with tally.timed(_READING):
+        sample = resize_sample(job.dataset.open(entry), job.size)
+        sources = source_digests(job.dataset, entry)
+        texture = None if job.textures is None else _textures(job.textures)
+    if target.common(sample) != job.common:
+        raise ParameterError("its camera is another one than the first sample's; use format 'webdataset'")
+    for index in indices:
+        with tally.timed(_SYNTHESIS):
+            pair = synthesize(
+                sample.rgb,
+                sample.depth,
+                recipe=job.recipe,
+                seed=job.seed,
+                index=index,
+                texture=texture,
+                foreground=sample.foreground,
+            )
+            severity = measure_severity(sample.rgb, sample.depth, pair, foreground=sample.foreground)
+        with tally.timed(_WRITING):
+            name = job.name(entry, index)
+            files = target.encode(name, sample, pair)
+            record = {
+                "format": FORMAT,
+                "version": das3d_aug.__version__,
+                "sample": name,
+                "index": index,
+                "layout": job.layout,
+                "category": entry.category,
+                "label": int(pair.mask.any()),
+                "kind": kind_of(pair),
+                "severity": asdict(severity),
+                "unit": sample.unit,
+                "intrinsics": None if sample.intrinsics is None else sample.intrinsics.to_dict(),
+                "source": {
+                    "layout": job.dataset.layout,
+                    "options": job.options,
+                    "key": entry.key,
+                    "sha256": sources,
+                },
+                "size": sample.depth.shape,
+                "plan": pair.plan.to_dict(),
+                "files": {path: digest(data) for path, data in files.items()},
+            }
+            files[target.recipe(name)] = to_json(record)
+        yield name, files
+
+
+@cache
+def _textures(folder: Path) -> TextureSource:
+    """List a texture folder once per process."""
+    return as_source(folder)

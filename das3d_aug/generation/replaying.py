@@ -1,0 +1,117 @@
+"""Making a generated sample again from its recipe, and comparing it with what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from das3d_aug.datasets import open_dataset
+from das3d_aug.datasets.webdataset import read_shard_sample
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import contained, read_bytes, read_json
+from das3d_aug.generation.formats import FORMATS
+from das3d_aug.preparation import parse_size, resize_sample
+from das3d_aug.runs.folder import HEADER, digest, source_digests
+from das3d_aug.synthesis import Plan, render
+from das3d_aug.textures import as_source
+
+__all__ = ["Replay", "replay"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay:
+    """A sample made again from its recipe.
+
+    Attributes
+    ----------
+    files : mapping of str to bytes
+        The bytes by relative path, or by member of the shard; the recipe last.
+    differences : tuple of str
+        ``"<path>: <what is different>"``; empty if every byte is as recorded and as on disk.
+    """
+
+    files: Mapping[str, bytes]
+    differences: tuple[str, ...]
+
+
+def replay(
+    path: str | Path,
+    *,
+    sample: str | None = None,
+    source: str | Path | None = None,
+    textures: str | Path | None = None,
+) -> Replay:
+    """Make a sample again from its recipe and compare it with what was written.
+
+    Parameters
+    ----------
+    path : path
+        A ``recipes/….json``, or a ``shard-….tar``, inside a folder that `das3d_aug.generation.generate` wrote.
+    sample : str, optional
+        Which sample of the shard, for example ``"000123"``.
+    source, textures : path, optional
+        Where the source and the textures are now; by default where they were, seen from the folder.
+
+    Returns
+    -------
+    Replay
+
+    Raises
+    ------
+    ParameterError
+        If ``sample`` is missing for a shard, or given for a recipe.
+    FileError
+        If the recipe or a source file is missing, damaged or not the one that was recorded.
+    """
+    path = Path(path).resolve()
+    root = next((parent for parent in path.parents if (parent / HEADER).is_file()), None)
+    if root is None:
+        raise FileError(path, f"lies in no folder that das3d-aug generate wrote (no {HEADER} above it)")
+    header = read_json(root / HEADER)
+    if (path.suffix == ".tar") != (sample is not None):
+        raise ParameterError(f"sample must be given for a shard (.tar) and only for it, got {sample!r} for {path.name}")
+    if sample is None:
+        recipe, members = path.relative_to(root).as_posix(), {}
+        record = read_json(path)
+    else:
+        recipe, members = f"{sample}.json", read_shard_sample(path, sample)
+        path = path / recipe
+        record = read_json(path, data=members.get(recipe, b""))
+    try:
+        origin, shape, name = record["source"], parse_size(tuple(record["size"])), str(record["sample"])
+        plan = Plan.from_dict(record["plan"])
+        written = FORMATS[record["layout"]]
+        recorded = {str(name): value for name, value in record["files"].items()}
+        place = Path(source or root / header["source"])
+        folder = textures or (header["textures"] and root / header["textures"])
+        dataset = open_dataset(place, layout=origin["layout"], **origin["options"])
+        entry = next((entry for entry in dataset.entries if entry.key == origin["key"]), None)
+        if entry is None:
+            raise FileError(place, f"has no sample {origin['key']!r}, from which {path.name} was made")
+        for role, found in source_digests(dataset, entry).items():
+            if origin["sha256"].get(role) != found:
+                raise FileError(entry.files[role], f"is not the file from which {path.name} was made")
+    except (KeyError, TypeError, AttributeError, ParameterError) as error:
+        raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
+    normal = resize_sample(dataset.open(entry), shape)
+    texture = None if folder is None else as_source(folder)
+    pair = render(normal.rgb, normal.depth, plan, texture=texture, foreground=normal.foreground)
+    files = written.encode(name, normal, pair)
+    if sample is None:
+        there = [name for name in (*files, recipe) if (root / name).is_file()]
+        members = {name: read_bytes(contained(root, root / name)) for name in there}
+    differences = [
+        f"{name}: {difference}"
+        for name, data in files.items()
+        if (difference := _difference(data, recorded.get(name), members.get(name)))
+    ]
+    return Replay(files={**files, recipe: members[recipe]}, differences=tuple(differences))
+
+
+def _difference(made: bytes, recorded: str | None, stored: bytes | None) -> str | None:
+    if recorded != digest(made):
+        return "other bytes than recorded"
+    if stored is None:
+        return "missing"
+    return None if stored == made else "changed on disk"

@@ -1,0 +1,258 @@
+"""One sample before the synthesis and the detector: background removed, resized, normalised (4.1).
+
+The part lies on a plane.  RANSAC finds it through the points of the image's border; whatever is nearer to it than
+a distance is background: its depth becomes the largest depth of what remains, its colour black.  Then, if asked
+for, the image is padded to a square and all but the largest cluster of points is removed; then it is resized, and
+depth normalised to (0, 1).
+
+Pixels without a measurement keep depth 0 and their colour: they may lie on the part.  Where the data set says
+which pixels the part has (`Sample.foreground`), that takes the place of the plane.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from das3d_aug._arguments import frozen
+from das3d_aug.datasets import Sample
+from das3d_aug.datasets.prepared import Normalisation
+from das3d_aug.errors import ForegroundError, ParameterError
+from das3d_aug.geometry import Camera, depth_to_points, to_unit
+from das3d_aug.preparation.cluster import largest_cluster
+from das3d_aug.preparation.plane import Plane, find_plane, within
+from das3d_aug.preparation.resize import parse_size, resize_sample
+from das3d_aug.preparation.settings import Preparation
+
+__all__ = ["Prepared", "prepare_sample"]
+
+_PADDED_TO = 100
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prepared:
+    """A prepared sample; all images have one height and width and share no memory with the source.
+
+    Attributes
+    ----------
+    rgb : numpy.ndarray
+        uint8, H x W x 3; black where the background was removed.
+    depth : numpy.ndarray
+        float32, H x W; 0 where nothing was measured, the largest depth of the part where the background was.
+    valid : numpy.ndarray
+        bool, H x W: where there is depth, removed background included.
+    foreground : numpy.ndarray
+        bool, H x W: where the part was measured.
+    mask : numpy.ndarray or None
+        bool, H x W: the anomalous pixels, if they are known.
+    xyz : numpy.ndarray or None
+        float32, H x W x 3, in ``unit``; (0, 0, 0) outside the foreground.  Only if asked for.
+    unit : str
+        The source's unit of depth, in which plane, points and camera stay.
+    camera : Intrinsics or Orthographic or None
+        The camera of the new size, if it is known.
+    plane : tuple of 4 floats or None
+        a, b, c, d of a x + b y + c z + d = 0 with a² + b² + c² = 1, positive on the camera's side; None if no plane
+        was removed.
+    normalisation : Normalisation or None
+        What was done to the depth; its `invert` gives back the depth in ``unit``.
+    warning : str or None
+        Why the fallback was taken.
+    """
+
+    rgb: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    foreground: NDArray[np.bool_]
+    mask: NDArray[np.bool_] | None
+    xyz: NDArray[np.float32] | None
+    unit: str
+    camera: Camera | None
+    plane: Plane | None
+    normalisation: Normalisation | None
+    warning: str | None
+
+
+def prepare_sample(
+    sample: Sample, settings: Preparation | None = None, *, normalisation: Normalisation | None = None
+) -> Prepared:
+    """Remove the background of a sample, resize and normalise it; the sample is not changed.
+
+    Parameters
+    ----------
+    sample : Sample
+        With points, or depth and a camera, unless its foreground is known or ``distance`` is 0.
+    settings : Preparation, optional
+        What is done; `Preparation.paper` without it.
+    normalisation : Normalisation, optional
+        The range of the data set, needed for ``normalise="dataset"``.
+
+    Returns
+    -------
+    Prepared
+        The same bytes for the same sample and settings, on any number of threads.
+
+    Warns
+    -----
+    UserWarning
+        If no plane or cluster is found and ``fallback`` is "keep".
+
+    Raises
+    ------
+    ForegroundError
+        If nothing would remain, or no plane or cluster is found and ``fallback`` is "error".
+    ParameterError
+        If the sample has neither points nor a camera and needs them, or its unit cannot be converted.
+    """
+    settings = settings or Preparation()
+    if (settings.normalise == "dataset") != (normalisation is not None):
+        raise ParameterError("normalisation is the range of the data set: give it with normalise='dataset' only")
+    prepared = remove_and_resize(sample, settings)
+    if prepared.warning is not None:
+        warnings.warn(f"{sample.entry.key}: {prepared.warning}", stacklevel=2)
+    if settings.normalise == "image":
+        normalisation = depth_range(prepared)
+    if normalisation is None:
+        return prepared
+    return replace(prepared, depth=normalisation.apply(prepared.depth), normalisation=normalisation)
+
+
+def depth_range(prepared: Prepared | Sample) -> Normalisation:
+    """Return the nearest and farthest depth of an image that is in its unit."""
+    measured = prepared.depth[prepared.valid]
+    return Normalisation(float(measured.min()), float(measured.max()))
+
+
+def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
+    """Do all but the normalisation; a fallback is told by ``warning`` alone."""
+    key = sample.entry.key
+    foreground = sample.valid if sample.foreground is None else sample.foreground & sample.valid
+    xyz, plane, troubles = None, None, []
+    remove_plane = sample.foreground is None and settings.distance > 0
+    if remove_plane or settings.cluster_distance > 0 or settings.xyz:
+        points = _points(sample)
+        if remove_plane:
+            foreground, plane, trouble = _without_plane(points, foreground, settings, sample)
+            troubles += trouble
+        if settings.cluster_distance > 0:
+            foreground, trouble = _one_cluster(points, foreground, settings, sample)
+            troubles += trouble
+        if settings.xyz:
+            xyz = np.where(foreground[:, :, None], points, np.float32(0))
+    if troubles and settings.fallback == "error":
+        raise ForegroundError(f"{key}: {'; '.join(troubles)}; with fallback 'keep' everything is kept")
+    if not foreground.any():
+        raise ForegroundError(f"{key}: nothing is left: no valid depth, or an empty foreground")
+    removed = sample.valid & ~foreground
+    farthest = sample.depth[foreground].max()
+    made = replace(
+        sample,
+        rgb=np.where(removed[:, :, None], np.uint8(0), sample.rgb),
+        depth=np.where(foreground, sample.depth, np.where(removed, farthest, np.float32(0))),
+        xyz=xyz,
+        mask=None if sample.mask is None else sample.mask.copy(),
+        foreground=foreground.copy(),
+    )
+    made = resize_sample(_padded(made) if settings.pad else made, parse_size(settings.size))
+    valid = made.depth > 0
+    if not valid.any() or made.foreground is None:
+        raise ForegroundError(f"{key}: no valid depth is left at {valid.shape[0]} x {valid.shape[1]} pixels")
+    return Prepared(
+        rgb=made.rgb,
+        depth=made.depth,
+        valid=valid,
+        foreground=made.foreground,
+        mask=made.mask,
+        xyz=made.xyz,
+        unit=made.unit,
+        camera=made.intrinsics,
+        plane=plane,
+        normalisation=None,
+        warning=f"{'; '.join(troubles)}; everything is kept" if troubles else None,
+    )
+
+
+def _points(sample: Sample) -> NDArray[np.float32]:
+    if sample.xyz is not None:
+        return frozen(np.asarray(sample.xyz, np.float32))
+    if sample.intrinsics is None:
+        raise ParameterError(
+            f"{sample.entry.key}: a plane is found in points: give xyz/, or the camera as intrinsics.json; or mark "
+            "the part in foreground/, or let distance be 0"
+        )
+    return frozen(depth_to_points(sample.depth, sample.intrinsics))
+
+
+def _without_plane(
+    xyz: NDArray[np.float32], valid: NDArray[np.bool_], settings: Preparation, sample: Sample
+) -> tuple[NDArray[np.bool_], Plane | None, list[str]]:
+    """Return what does not lie on the plane, and the plane; or everything, and why there is no plane."""
+    distance, ransac_distance = (
+        _in_unit(length, settings, sample) for length in (settings.distance, settings.ransac_distance)
+    )
+    plane, share = find_plane(
+        xyz,
+        valid,
+        border=settings.border,
+        distance=ransac_distance,
+        points=settings.ransac_points,
+        trials=settings.ransac_trials,
+        refit=settings.refit,
+        seed=settings.seed,
+    )
+    if plane is None:
+        trouble = f"no plane: fewer than {settings.ransac_points} points in the border, or all on a line"
+    elif share < settings.min_share:
+        trouble = f"no plane: the best one holds {share:.0%} of the border's points, not {settings.min_share:.0%}"
+    else:
+        rest = valid & ~within(xyz, plane, distance)
+        if rest.any():
+            return rest, plane, []
+        trouble = f"no plane: everything lies within {settings.distance:g} {settings.unit} of the best one"
+    return valid, None, [trouble]
+
+
+def _one_cluster(
+    xyz: NDArray[np.float32], inside: NDArray[np.bool_], settings: Preparation, sample: Sample
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Return the largest cluster; or everything, and that there is none."""
+    distance = _in_unit(settings.cluster_distance, settings, sample)
+    cluster = largest_cluster(xyz, inside, distance=distance, points=settings.cluster_points)
+    if cluster.any():
+        return cluster, []
+    reach = f"{settings.cluster_distance:g} {settings.unit}"
+    return inside, [f"no cluster: nowhere are {settings.cluster_points} points within {reach} of one"]
+
+
+def _in_unit(length: float, settings: Preparation, sample: Sample) -> float:
+    try:
+        return float(to_unit(length, settings.unit, sample.unit))
+    except ParameterError:
+        raise ParameterError(
+            f"{sample.entry.key}: distances are in {settings.unit!r} and the depth in {sample.unit!r}: name its unit, "
+            "such as --unit mm"
+        ) from None
+
+
+def padded_square(height: int, width: int) -> tuple[int, int, int]:
+    """Return what ``pad`` does to an image: the side of the square, and the image's first row and column in it."""
+    side = -(-max(height, width) // _PADDED_TO) * _PADDED_TO
+    return side, (side - height) // 2, (side - width) // 2
+
+
+def _padded(sample: Sample) -> Sample:
+    """Pad with invalid, black, normal pixels to a square; an odd one goes below or to the right."""
+    height, width = sample.depth.shape
+    side, top, left = padded_square(height, width)
+
+    def pad(image: NDArray[Any]) -> NDArray[Any]:
+        rest = [(0, 0)] * (image.ndim - 2)
+        return np.pad(image, [(top, side - height - top), (left, side - width - left), *rest])
+
+    names = ("rgb", "depth", "valid", "xyz", "mask", "foreground")
+    padded: dict[str, Any] = {name: pad(image) for name in names if (image := getattr(sample, name)) is not None}
+    return replace(sample, **padded, intrinsics=sample.intrinsics and sample.intrinsics.padded(top, left))

@@ -1,0 +1,152 @@
+"""The change of depth and the refined mask of one plan, fused (eqs 1 to 7).
+
+The foreground becomes the ternary mask in place, the filter runs over its edges only, and eqs 6 and 7 write the
+results; `noise.py`, `masks.py`, `skew.py` have the same equations one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from das3d_aug._jit import kernel
+from das3d_aug.errors import ForegroundError
+from das3d_aug.synthesis.foreground import axis_sign, scan
+from das3d_aug.synthesis.noise import fill_noise, lattice_grid, noise_buffer
+from das3d_aug.synthesis.nonzero import nonzero, padded
+from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.skew import ONE, filter_runs, kernel_size, sample_kernel
+
+__all__ = ["LIMITS", "apply_delta", "delta_of"]
+
+_BINS = 1024  # of |noise|, to find the threshold that leaves the planned area
+_QUANTILE_SAMPLES = 2**12
+
+
+def delta_of(
+    depth: NDArray[Any], given: NDArray[np.bool_] | None, plan: Plan
+) -> tuple[NDArray[np.int32], int, int, float]:
+    """Eqs 1 to 5: the window of Delta_Z that can differ from zero, its corner, and the unit of the magnitudes."""
+    inside, first, last, low, high = scan(depth, axis_sign(plan.depth_axis), given=given)
+    if high == 0:
+        raise ForegroundError(_no_foreground(depth, given is None))
+    unit = 1.0
+    if plan.magnitude_unit == "range":
+        unit = high - low
+        if unit <= 0:
+            raise ForegroundError(
+                "depth has no range on the foreground, so magnitudes relative to it mean nothing: "
+                "use magnitude_unit='depth'"
+            )
+    row, both, column = plan.covariance
+    window = _filtered_mask(
+        inside, first, last, np.uint64(plan.noise_seed),
+        lattice_grid(plan.shape, plan.resolution, plan.rotation),
+        plan.threshold, -1.0 if plan.area is None else plan.area,
+        *plan.alpha, row, both, column, kernel_size(row, column) if plan.skew else 1,
+    )  # fmt: skip
+    return *window, unit
+
+
+def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
+    if not ((depth > 0) & (depth < np.inf)).any():
+        return "depth has no valid pixel: all of it is zero, negative or not finite"
+    if estimated:
+        return (
+            "nothing stands out of the background: give a foreground mask (foreground=, or a foreground/ folder beside "
+            "the depth), for example depth > 0 if the part fills the image"
+        )
+    return "foreground is empty, or holds no valid depth"
+
+
+# Smallest and largest valid depth of each dtype, and whether it is whole numbers.
+LIMITS = {
+    np.float32: (float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max), False),
+    np.float64: (float(np.finfo(np.float64).tiny), float(np.finfo(np.float64).max), False),
+    np.uint16: (1.0, 65535.0, True),
+}
+
+
+@kernel
+def _filtered_mask(
+    inside, first, last, seed, grid, threshold, area, alpha_y, alpha_x, yy, yx, xx, size
+):  # fmt: skip
+    """Eqs 1 to 5 on a foreground: what `filter_runs` returns."""
+    noise = noise_buffer(inside.shape)
+    fill_noise(noise, first, last, seed, *grid)
+    if area >= 0.0:
+        threshold = _quantile(noise, inside, first, last, area)
+    mask = inside.view(np.int8)  # the foreground is not needed again: its memory becomes M_t
+    _ternarise(mask, noise, first, last, np.float32(threshold))
+    if size == 1:  # without the skew filter
+        return filter_runs(mask, np.full((1, 1), ONE, np.int32))
+    weights = sample_kernel(alpha_y, alpha_x, yy, yx, xx, size)
+    return filter_runs(mask, np.rint(weights * ONE).astype(np.int32))
+
+
+@kernel
+def _quantile(noise, inside, first, last, area):
+    """Threshold on |noise| that leaves about ``area`` of the foreground (a few samples of it)."""
+    step = max(1, int(math.sqrt(inside.size // _QUANTILE_SAMPLES)))
+    counts = np.zeros(_BINS, np.int64)
+    total = 0
+    for y in range(0, inside.shape[0], step):
+        for x in range((first[y] + step - 1) // step * step, last[y], step):
+            if inside[y, x]:
+                counts[min(int(abs(noise[y, x]) * np.float32(_BINS)), _BINS - 1)] += 1
+                total += 1
+    above = 0
+    for k in range(_BINS - 1, -1, -1):
+        above += counts[k]
+        if above > area * total:
+            # Keep the bin that crosses the limit only if nothing lies above it.
+            return (k if above == counts[k] else k + 1) / _BINS
+    return 0.0
+
+
+@kernel
+def _ternarise(mask, noise, first, last, threshold):
+    """Eqs 1 and 2 in place: the foreground (0 or 1) becomes M_t (-1, 0 or 1)."""
+    for y in range(mask.shape[0]):
+        row, values = mask[y, first[y] : last[y]], noise[y, first[y] : last[y]]
+        for x in range(row.size):
+            row[x] *= np.int8(values[x] > threshold) - np.int8(values[x] < -threshold)
+
+
+@kernel
+def apply_delta(
+    total, source, depth, delta, mask, changed, dent, bump, threshold, sign, lowest, highest, whole, enabled
+):  # fmt: skip
+    """Eqs 6 and 7 on the window, into the outputs."""
+    # |share| >= threshold / magnitude, in the integers that the filter works in.
+    most = 2.0**30
+    up = np.int32(min(math.ceil(threshold / dent * ONE), most) if dent > 0 else most)
+    down = np.int32(-min(math.ceil(threshold / bump * ONE), most) if bump > 0 else -most)
+    marked = padded(total.shape[1])
+    found = np.empty(marked.size, np.int32)
+    for y in range(total.shape[0]):
+        _refine(marked, mask[y], total[y], up, down)
+        for n in range(nonzero(marked, found) if enabled else 0):
+            x = found[n]
+            z = source[y, x]
+            if not (z > 0 and z < np.inf):
+                continue
+            changed[y, x] = True
+            share = total[y, x] / ONE
+            moved = float(z) + sign * (share * (dent if share > 0 else bump))
+            if whole:
+                moved = np.rint(moved)
+            depth[y, x] = min(max(moved, lowest), highest)
+            delta[y, x] = float(depth[y, x]) - float(z)
+
+
+@kernel
+def _refine(marked, mask, total, up, down):
+    """Eq. 7 on one row."""
+    for x in range(mask.size):
+        marked[x] = (total[x] >= up) | (total[x] <= down)
+    for x in range(mask.size):
+        mask[x] = marked[x]

@@ -1,0 +1,223 @@
+"""What may be drawn: a recipe is ranges, from which every sample's `das3d_aug.synthesis.Plan` comes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.randomness import Stream
+from das3d_aug.synthesis.foreground import DepthAxis
+from das3d_aug.synthesis.plan import Plan
+from das3d_aug.textures import draw_texture
+
+__all__ = ["Recipe"]
+
+Range: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The ranges from which every sample is drawn; all are ``(low, high)``, both ends included.
+
+    Attributes
+    ----------
+    resolution : (int, int)
+        Noise cells per axis, drawn as powers of two (1 … 32; prior: DRAEM, 3DSR).
+    rotation : (float, float)
+        Rotation of the noise in degrees (±90; prior: DRAEM).
+    threshold : (float, float)
+        ``t_p`` of eq. 1 (0.5; prior: DRAEM). Used only with ``area=None``.
+    area : (float, float) or None
+        Share of the foreground that the ternary mask covers, drawn log-uniformly; ``t_p`` is then that quantile
+        of the noise. Real defects cover 2–3 % of a part, plain Perlin masks 29 % (0.001 … 0.08; ours: after
+        the filter has widened it, M* covers 2–3 % in the median). None: plain Perlin masks by ``threshold``,
+        as the paper.
+    skew : bool
+        Whether the ternary mask goes through the skew filter (True; off for Table 6).
+    alpha : (float, float)
+        Skew per pixel, for each axis (U(-0.5, 0.5); paper).
+    sigma : (float, float)
+        Standard deviation of the kernel's wider axis in px (1 … 4; ours, about the prior's 2).
+    anisotropy : (float, float)
+        Narrower over wider standard deviation, in (0, 1] (0.5 … 1; ours). The wider axis points anywhere.
+    reference_size : int or None
+        If given, ``sigma`` and ``alpha`` are in pixels of an image whose longer side is this long, so that a
+        sample looks alike at any resolution (None; the paper works at 256).
+    magnitude : (float, float)
+        ``p_z`` of eq. 6 (0.05 … 0.3 of the range; ours: real dents are 0.06 … 0.25).
+    bump_magnitude : (float, float) or None
+        ``p_z`` of bumps, if it differs from that of dents. (0, 0): no bumps.
+    magnitude_unit : {"range", "depth"}
+        "range": relative to the object's range of depth, as in data normalised to (0, 1). "depth": in the unit
+        of the depth image.
+    mask_threshold : float
+        ``t_h`` of eq. 7, in the same unit (0.01; prior: PG-Mamba3D).
+    depth_axis : {"away", "towards"}
+        "away": depth is the distance from the camera, +1 of the ternary mask makes a dent. "towards": depth
+        is a height, and dents lower it.
+    beta : (float, float)
+        Share of the image that stays under the texture (U(0, 0.8); paper).
+    texture_operations : int
+        How many photometric operations vary the texture (3; prior: DRAEM).
+    probability : float
+        Chance that a sample is anomalous at all, before dropout (1). A defect so small or shallow that it stays
+        below ``mask_threshold`` everywhere is not one, by eq. 7: such a sample stays normal.
+    dropout : float
+        ``p_d`` of eq. 12, for each modality (0.5; prior: PG-Mamba3D; 25 % of samples then stay normal).
+    modality : {"rgbd", "rgb", "depth"}
+        "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.
+
+    Raises
+    ------
+    ParameterError
+        If a value cannot be used; the message names the field.
+    """
+
+    resolution: tuple[int, int] = (1, 32)
+    rotation: Range = (-90.0, 90.0)
+    threshold: Range = (0.5, 0.5)
+    area: Range | None = (0.001, 0.08)
+    skew: bool = True
+    alpha: Range = (-0.5, 0.5)
+    sigma: Range = (1.0, 4.0)
+    anisotropy: Range = (0.5, 1.0)
+    reference_size: int | None = None
+    magnitude: Range = (0.05, 0.3)
+    bump_magnitude: Range | None = None
+    magnitude_unit: Literal["range", "depth"] = "range"
+    mask_threshold: float = 0.01
+    depth_axis: DepthAxis = "away"
+    beta: Range = (0.0, 0.8)
+    texture_operations: int = 3
+    probability: float = 1.0
+    dropout: float = 0.5
+    modality: Literal["rgbd", "rgb", "depth"] = "rgbd"
+    _octaves: tuple[int, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("resolution", 1, 4096), ("rotation", -360, 360), ("threshold", 0, 1), ("area", 1e-6, 1),
+            ("alpha", -10, 10), ("sigma", 0.1, 500), ("anisotropy", 0.02, 1), ("magnitude", 0, 1e9),
+            ("bump_magnitude", 0, 1e9), ("beta", 0, 1),
+        ):  # fmt: skip
+            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
+        for name in ("probability", "dropout"):
+            check_number(name, getattr(self, name), 0, 1)
+        check_number("mask_threshold", self.mask_threshold, 1e-12, 1e9)
+        check_whole("texture_operations", self.texture_operations, 0, 9)
+        if self.reference_size is not None:
+            check_whole("reference_size", self.reference_size, 1, 2**20)
+        check_option("magnitude_unit", self.magnitude_unit, ("range", "depth"))
+        check_option("depth_axis", self.depth_axis, ("away", "towards"))
+        check_option("modality", self.modality, ("rgbd", "rgb", "depth"))
+        if not isinstance(self.skew, bool):
+            raise ParameterError(f"skew must be true or false, got {self.skew!r}")
+        if any(cells != int(cells) or int(cells) & (int(cells) - 1) for cells in self.resolution):
+            raise ParameterError(f"resolution must be powers of two, got {self.resolution!r}")
+        low, high = (int(cells) for cells in self.resolution)
+        object.__setattr__(self, "resolution", (low, high))
+        object.__setattr__(self, "_octaves", (low.bit_length() - 1, high.bit_length() - 1))
+
+    def draw(self, shape: tuple[int, int], *, seed: int, index: int = 0, epoch: int = 0) -> Plan:
+        """Draw one sample's plan; it depends on the recipe, the shape and the three keys alone.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Height and width of the pair.
+        seed, index, epoch : int
+            Which run, which sample, and which pass over the data; each 0 … 2**64 - 1.
+
+        Returns
+        -------
+        Plan
+        """
+        height, width = check_shape(shape)
+        stream = Stream(seed, index=index, epoch=epoch)
+        scale = 1.0 if self.reference_size is None else max(height, width) / self.reference_size
+        anomalous = stream.chance(self.probability)
+        drop_rgb, drop_depth = stream.chance(self.dropout), stream.chance(self.dropout)
+        if self.modality != "rgbd":
+            drop_rgb, drop_depth = self.modality == "depth", self.modality == "rgb"
+        octave = self._octaves
+        area = self.area and stream.log_uniform(*self.area)
+        wide = stream.uniform(*self.sigma) * scale
+        narrow = wide * stream.uniform(*self.anisotropy)
+        return Plan(
+            shape=(height, width),
+            anomalous=anomalous,
+            drop_rgb=drop_rgb,
+            drop_depth=drop_depth,
+            noise_seed=stream.bits(),
+            resolution=(2 ** stream.integer(*octave), 2 ** stream.integer(*octave)),
+            rotation=stream.uniform(*self.rotation),
+            threshold=stream.uniform(*self.threshold),
+            area=area,
+            skew=self.skew,
+            alpha=(stream.uniform(*self.alpha) / scale, stream.uniform(*self.alpha) / scale),
+            covariance=_covariance(wide, narrow, stream.uniform(0.0, math.pi)),
+            dent=stream.uniform(*self.magnitude),
+            bump=stream.uniform(*(self.magnitude if self.bump_magnitude is None else self.bump_magnitude)),
+            magnitude_unit=self.magnitude_unit,
+            mask_threshold=float(self.mask_threshold),
+            depth_axis=self.depth_axis,
+            beta=stream.uniform(*self.beta),
+            texture=draw_texture(stream, operations=self.texture_operations),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, strings and lists, ready for JSON, YAML and TOML."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """Rebuild a recipe; fields left out take their defaults, an unknown one raises `ParameterError`."""
+        if not isinstance(values, dict):
+            raise ParameterError(f"recipe must be a dict, got {type(values).__name__}")
+        names = [f.name for f in dataclasses.fields(cls) if f.init]
+        unknown = sorted(map(str, values.keys() - set(names)))
+        if unknown:
+            raise ParameterError(f"recipe has no field {', '.join(unknown)}; there are {', '.join(names)}")
+        return cls(**values)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Recipe:
+        """Read a recipe from a TOML file of field = value lines; ``area = "none"`` stands for None.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be read, is not TOML, or a value cannot be used.
+        """
+        try:
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise FileError(path, f"cannot be read as TOML: {error}") from None
+        try:
+            return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})
+        except ParameterError as error:
+            raise FileError(path, str(error)) from None
+
+
+def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:
+    cosine, sine = math.cos(angle), math.sin(angle)
+    a, b = wide * wide, narrow * narrow
+    return a * cosine**2 + b * sine**2, (a - b) * cosine * sine, a * sine**2 + b * cosine**2
+
+
+def _range(name: str, value: Any, low: float, high: float) -> Range | None:
+    if value is None and name in ("area", "bump_magnitude"):
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise ParameterError(f"{name} must be a range (low, high), got {value!r}")
+    first, second = (check_number(name, end, low, high) for end in value)
+    if first > second:
+        raise ParameterError(f"{name} must be a range (low, high) with low <= high, got {value!r}")
+    return first, second

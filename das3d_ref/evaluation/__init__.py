@@ -1,0 +1,10 @@
+"""Evaluation: a detector, or any detector's maps, on labelled images; verdicts on new ones; report and figures.
+
+Here lives what judges and shows.  It may import training (its sources), model and metrics.
+"""
+
+from das3d_ref.evaluation.judge import evaluate, score_maps
+from das3d_ref.evaluation.record import Evaluation
+from das3d_ref.evaluation.verdicts import predict_all, predict_pair
+
+__all__ = ["Evaluation", "evaluate", "predict_all", "predict_pair", "score_maps"]

@@ -1,0 +1,252 @@
+"""Figures of a detector, or of any detector's maps, on labelled test images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from das3d_aug.datasets import Dataset, Entry
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import contained, encode_tiff, read_plane
+from das3d_aug.runs.folder import keep_apart, write_files
+from das3d_ref.evaluation.record import Evaluation
+from das3d_ref.metrics import REPLICATES, mark, measure
+from das3d_ref.model import Detector
+from das3d_ref.model.detector import image_score
+from das3d_ref.training import Source
+
+__all__ = ["evaluate", "score_maps"]
+
+_SUFFIXES = (".tiff", ".tif", ".npy", ".png")
+Progress = Callable[[int, int], None]
+
+
+class _Judged(NamedTuple):
+    """What is known of a test image; without a mask its regions are unknown."""
+
+    anomaly_map: NDArray[Any]
+    mask: NDArray[np.bool_] | None
+    score: float
+    verdict: bool | None
+
+
+def evaluate(
+    detector: Detector,
+    source: Source,
+    *,
+    out: Path | None = None,
+    as_published: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge all test images of a source; maps and masks have the size at which the detector works.
+
+    Parameters
+    ----------
+    detector : Detector
+    source : Source
+        Prepared as the detector's own data was (`das3d_ref.training.open_source` with its configuration).
+    out : pathlib.Path, optional
+        Where ``maps/<key>.tiff`` go (float32) and are read again; without it all maps are held.
+    as_published : bool
+        Add AUPRO of 100 thresholds, as many papers have it.
+    progress : callable, optional
+        Called with (images done, images in all).
+
+    Raises
+    ------
+    ParameterError
+        If there is no test image, or one without a label.
+    FileError
+        If ``out`` cannot be written, or is in the data set's folder.
+    """
+    if not source.test:
+        raise ParameterError(f"{source.dataset.root} has no test images")
+    window = detector.config.score.window
+    held: dict[str, NDArray[np.float32]] = {}
+    if out is not None:
+        keep_apart(out, source.dataset.root)
+
+    def judge(entry: Entry) -> _Judged:
+        item = source.item(entry, detector.depth_range)
+        found = detector.anomaly_map(item)
+        score = image_score(found, window)
+        if out is None:
+            held[entry.key] = found
+        return _Judged(found, item.sample.mask, score, score > detector.threshold)
+
+    def again(entry: Entry) -> NDArray[Any]:
+        return held[entry.key] if out is None else read_plane(out / _map_name(entry.key))
+
+    protocol = {
+        "image score": f"largest mean over {window} x {window} pixels",
+        "threshold": detector.threshold,
+    }
+    return _evaluate(source.test, judge, again, out=out, as_published=as_published, progress=progress, **protocol)
+
+
+def score_maps(
+    dataset: Dataset,
+    maps: Path,
+    *,
+    category: str | None = None,
+    out: Path | None = None,
+    as_published: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure the anomaly maps of any detector at the size of the masks, one in memory at a time.
+
+    The map of an image is the file of its key, ``<category>/test/<defect>/<id>.tiff`` for MVTec 3D-AD, with or without
+    the category: a TIFF, npy or 16-bit PNG, larger = more anomalous.  One of another size is resized bilinearly.  The
+    score of an image is the largest value of its map, before it is resized.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    maps : pathlib.Path
+        The folder of maps.
+    category : str, optional
+        Which, where there are several.
+    out : pathlib.Path, optional
+        Where maps go as ``maps/<key>.tiff``: float32, of the size of the masks.
+    as_published : bool
+        Add AUPRO of 100 thresholds, as many papers have it.
+    progress : callable, optional
+        Called with (images done, images in all).
+
+    Raises
+    ------
+    ParameterError
+        If there is no test image, one without a label, or several categories and none is named.
+    FileError
+        If a map is missing, there are two of an image, one cannot be read or holds NaN or infinity, or ``out`` cannot
+        be written or overlaps what is read.
+    """
+    if out is not None:
+        keep_apart(out, dataset.root)
+        keep_apart(out, maps)
+    entries = _test_images(dataset, category)
+    files = _find_maps(entries, maps)
+    sizes: dict[str, tuple[int, ...]] = {}
+    given = set()
+
+    def judge(entry: Entry) -> _Judged:
+        found, sample = _read_map(files[entry.key]), dataset.open(entry)
+        sizes[entry.key] = sample.depth.shape
+        if found.shape != sample.depth.shape:
+            given.add(found.shape)
+        return _Judged(_resized(found, sample.depth.shape), sample.mask, float(found.max()), None)
+
+    def again(entry: Entry) -> NDArray[Any]:
+        return _resized(_read_map(files[entry.key]), sizes[entry.key])
+
+    protocol = {"image score": "largest value of the map", "threshold": None}
+    found = _evaluate(entries, judge, again, out=out, as_published=as_published, progress=progress, **protocol)
+    if given:
+        found.protocol["maps resized bilinearly from"] = sorted(given)
+    return found
+
+
+def _evaluate(
+    entries: Sequence[Entry],
+    judge: Callable[[Entry], _Judged],
+    again: Callable[[Entry], NDArray[Any]],
+    *,
+    out: Path | None,
+    as_published: bool,
+    progress: Progress | None,
+    **protocol: Any,
+) -> Evaluation:
+    """Judge test images and measure; ``again`` returns the map of an image that was judged."""
+    if unknown := [entry.key for entry in entries if entry.label is None]:
+        raise ParameterError(f"{unknown[0]}: is not labelled normal or anomalous, as {len(unknown)} of the test images")
+    images: list[dict[str, Any]] = []
+    marked, sizes, unmarked = [], set(), 0
+    for entry in entries:
+        found, mask, score, verdict = judge(entry)
+        sizes.add(found.shape)
+        if mask is None and entry.label == 0:
+            mask = np.zeros(found.shape, bool)
+        if mask is not None:
+            marked.append(mark(found, mask, name=f"the map of {entry.key}"))
+            unmarked += entry.label == 1 and not mask.any()
+        if out is not None:
+            write_files(out, {_map_name(entry.key): encode_tiff(found.astype(np.float32, copy=False))})
+        label = bool(entry.label)
+        images.append({"key": entry.key, "defect": entry.defect, "label": label, "score": score, "verdict": verdict})
+        if progress is not None:
+            progress(len(images), len(entries))
+    measured = measure(
+        [image["score"] for image in images],
+        [image["label"] for image in images],
+        maps=map(again, entries),
+        marked=marked if len(marked) == len(entries) else None,
+        as_published=as_published,
+    )
+    protocol = {
+        "resolution": sorted(sizes),
+        "image label": "folder",
+        **protocol,
+        "AUPRO": "every threshold, 8-connected regions, all pixels",
+        "intervals": f"middle 95 % of {REPLICATES} replicates, good and anomalous images drawn apart",
+    }
+    if as_published:
+        protocol["AUPRO (100 thresholds)"] = "at normal pixels of equally spaced ranks"
+    if unmarked:
+        protocol["anomalous images without a marked pixel"] = unmarked
+    return Evaluation(measured.figures, tuple(images), protocol, measured.intervals, measured.curves)
+
+
+def _map_name(key: str) -> str:
+    return f"maps/{key}.tiff"
+
+
+def _test_images(dataset: Dataset, category: str | None) -> tuple[Entry, ...]:
+    tested = dataset.select(split="test")
+    names = sorted({entry.category for entry in tested.entries})
+    if category is None and len(names) > 1:
+        raise ParameterError(f"category must be named, {dataset.root} has {', '.join(names)}")
+    if category is not None and category not in names:
+        known = ", ".join(filter(None, names)) or "none by name"
+        raise ParameterError(f"category {category!r} has no test images in {dataset.root}; there are {known}")
+    if not tested.entries:
+        raise ParameterError(f"{dataset.root} has no test images")
+    return tested.select(category=category).entries
+
+
+def _find_maps(entries: Sequence[Entry], folder: Path) -> dict[str, Path]:
+    """Return the file of each image's map by its key."""
+    files: dict[str, Path] = {}
+    missing = []
+    for entry in entries:
+        names = dict.fromkeys((entry.key, entry.key.removeprefix(f"{entry.category}/")))
+        paths = [path for name in names for suffix in _SUFFIXES if (path := folder / f"{name}{suffix}").is_file()]
+        if len(paths) > 1:
+            raise FileError(paths[1], f"is a second map of {entry.key}, as {paths[0]}; keep one of them")
+        if paths:
+            files[entry.key] = contained(folder, paths[0])
+        else:
+            missing.append(folder / f"{entry.key}.tiff")
+    if missing:
+        raise FileError(
+            missing[0], f"no such map (nor .npy or .png), as for {len(missing)} of {len(entries)} test images"
+        )
+    return files
+
+
+def _read_map(path: Path) -> NDArray[np.floating]:
+    plane = read_plane(path)
+    floats: NDArray[np.floating] = plane.astype(np.float32 if np.can_cast(plane.dtype, np.float32) else np.float64)
+    if not np.isfinite(floats).all():
+        raise FileError(path, "holds NaN or infinity; write finite numbers, larger = more anomalous")
+    return floats
+
+
+def _resized(found: NDArray[np.floating], size: tuple[int, ...]) -> NDArray[Any]:
+    if found.shape == size:
+        return found
+    return np.asarray(cv2.resize(found, size[::-1], interpolation=cv2.INTER_LINEAR))

@@ -1,0 +1,73 @@
+"""What an evaluation found: figures, images, and the protocol that they depend on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from das3d_aug.errors import FileError
+from das3d_aug.files import read_json
+from das3d_aug.runs.folder import to_json
+
+__all__ = ["Evaluation"]
+
+_COLUMNS = ("key", "defect", "label", "score", "verdict")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures on a test set, and what they were made of.
+
+    Attributes
+    ----------
+    figures : dict
+        As `das3d_ref.metrics` names them; the I-AUROC alone if an anomalous image has no mask.
+    images : tuple of dict
+        ``key``, ``defect``, ``label``, ``score`` and ``verdict`` of each image; without a threshold no verdict (None).
+    protocol : dict
+        What the figures depend on beside detector and data.
+    intervals : dict
+        (low, high) of figures, as `das3d_ref.metrics.measure` finds them.
+    curves : dict
+        (x, y) of ``ROC`` and ``PRO``, as `das3d_ref.metrics.measure` finds them.
+    """
+
+    figures: dict[str, float]
+    images: tuple[dict[str, Any], ...]
+    protocol: dict[str, Any]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    curves: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+
+    def to_json(self) -> bytes:
+        """Return all of it as JSON; a figure that cannot be said is null."""
+        figures = {name: None if math.isnan(figure) else figure for name, figure in self.figures.items()}
+        return to_json({**vars(self), "figures": figures})
+
+    @classmethod
+    def from_json(cls, data: bytes, *, path: str | Path = "evaluation.json") -> Self:
+        """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        data : bytes
+        path : path
+            Where it comes from, for errors.
+
+        Raises
+        ------
+        FileError
+            If it is something else.
+        """
+        values = read_json(path, data=data)
+        try:
+            return cls(
+                figures={name: math.nan if figure is None else figure for name, figure in values["figures"].items()},
+                images=tuple({name: image[name] for name in _COLUMNS} for image in values["images"]),
+                protocol=values["protocol"],
+                intervals={name: (low, high) for name, (low, high) in values["intervals"].items()},
+                curves={name: (x, y) for name, (x, y) in values["curves"].items()},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise FileError(path, "is not an evaluation as das3d-ref writes it") from error

@@ -1,0 +1,215 @@
+"""A trained detector: images in; score, label and anomaly map out."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import das3d_aug
+from das3d_aug._arguments import as_mask
+from das3d_aug.datasets import Entry, Sample
+from das3d_aug.datasets.base import known_shapes
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.geometry import Camera
+from das3d_aug.preparation import padded_square, prepare_sample
+from das3d_ref.config import Config
+from das3d_ref.model.checkpoint import load_checkpoint
+from das3d_ref.model.inputs import DepthRange, Item, as_item, network_input, preparation_of
+from das3d_ref.model.networks import DAS3DNetwork
+
+__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "image_score", "versions"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a detector says of an image pair.
+
+    Attributes
+    ----------
+    score : float
+        How anomalous the image is, 0 … 1.
+    label : bool
+        Whether the score is above the detector's threshold.
+    anomaly_map : ndarray of float32, H x W
+        How anomalous each pixel of the given image is, 0 … 1.
+    """
+
+    score: float
+    label: bool
+    anomaly_map: NDArray[np.float32]
+
+
+class Detector:
+    """Trained networks with the configuration, range of depth and threshold that belong to them.
+
+    Attributes
+    ----------
+    config : Config
+    threshold : float
+        Scores above it are anomalous.
+    depth_range : DepthRange or None
+        Of the training images, which becomes (0, 1); None: every image has its own.
+    header : dict
+        All of ``detector.json``: validation figures and versions too.
+    """
+
+    def __init__(self, network: DAS3DNetwork, header: Mapping[str, Any], *, device: torch.device) -> None:
+        self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.header = dict(header)
+        self.config = Config.from_dict(header["config"])
+        self.threshold = float(header["threshold"])
+        span = header["depth_range"]
+        self.depth_range = None if span is None else DepthRange(**span)
+        self.device = device
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str | None = None) -> Detector:
+        """Read what ``das3d-ref train`` wrote; no code in it is run.
+
+        Parameters
+        ----------
+        folder : path
+        device : str, optional
+            As torch names it; a GPU if there is one without it.
+
+        Raises
+        ------
+        FileError
+            If the folder holds no whole detector of a known format.
+        ParameterError
+            If there is no such device.
+        """
+        checkpoint = load_checkpoint(folder)
+        try:
+            where = torch.empty(0, device=device or ("cuda" if torch.cuda.is_available() else "cpu")).device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ParameterError(f"device {device!r} is not there: {str(error).splitlines()[0]}") from error
+        try:
+            with torch.device("meta"):  # takes no memory, whatever sizes the header asks for
+                network = build_network(Config.from_dict(checkpoint.header["config"]))
+            network.load_state_dict(checkpoint.weights, assign=True)
+            return cls(network.float(), checkpoint.header, device=where)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]  # torch lists all weights
+            raise FileError(
+                folder, f"its weights and its settings do not fit: {type(error).__name__} {reason}"
+            ) from error
+
+    def predict(
+        self,
+        rgb: NDArray[np.uint8],
+        depth: NDArray[Any],
+        *,
+        xyz: NDArray[np.float32] | None = None,
+        camera: Camera | None = None,
+        foreground: NDArray[np.bool_] | None = None,
+        unit: str = "m",
+    ) -> Prediction:
+        """Judge one image pair; the background is removed as in training.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, H x W x 3
+        depth : ndarray, H x W
+            In ``unit``; 0, negative and non-finite: not measured.
+        xyz, camera, foreground : optional
+            Organised points, camera, or the part's pixels: one of them is needed to find the background's plane,
+            unless the detector was trained without removing it.
+        unit : str
+            Of depth and points.
+
+        Raises
+        ------
+        ParameterError
+            If an array has a wrong dtype or shape, or the background cannot be found.
+        """
+        known_shapes(rgb=rgb, depth=depth, xyz=xyz, foreground=foreground)
+        for name, array in (("depth", depth), ("xyz", xyz)):
+            if array is not None and array.dtype.kind not in "fiu":
+                raise ParameterError(f"{name} must be numbers, got {array.dtype}")
+        if foreground is not None:
+            as_mask(foreground, rgb.shape[:2], "foreground")
+        with np.errstate(over="ignore"):
+            measured = np.asarray(depth, np.float32)
+        measured = np.where(np.isfinite(measured) & (measured > 0), measured, np.float32(0))
+        entry = Entry(key="image", split="", defect="", label=None, files={})
+        sample = Sample(
+            entry=entry,
+            rgb=rgb,
+            depth=measured,
+            valid=measured > 0,
+            unit=unit,
+            xyz=xyz,
+            intrinsics=camera,
+            foreground=foreground,
+        )
+        return self.predict_sample(sample)
+
+    def predict_sample(self, sample: Sample) -> Prediction:
+        """Judge a sample of any data set; as `predict`."""
+        settings = preparation_of(self.config)
+        small = self.anomaly_map(as_item(prepare_sample(sample, settings), self.depth_range))
+        score = image_score(small, self.config.score.window)
+        height, width = sample.depth.shape
+        side, top, left = padded_square(height, width)
+        size = (side, side) if settings.pad else (width, height)
+        full = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
+        if settings.pad:
+            full = full[top : top + height, left : left + width].copy()
+        return Prediction(score, score > self.threshold, full)
+
+    def anomaly_map(self, item: Item) -> NDArray[np.float32]:
+        """Return the anomaly map of a prepared image, float32, at its size."""
+        images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
+        return anomaly_map(self.network, images, precision=self.config.training.precision, device=self.device)
+
+
+def build_network(config: Config) -> DAS3DNetwork:
+    """Return the untrained networks of a configuration."""
+    channels = 4 if config.data.normals and config.mode != "rgb" else 1
+    return DAS3DNetwork(config.network, mode=config.mode, depth_channels=channels)
+
+
+def anomaly_map(
+    network: torch.nn.Module, images: Mapping[str, NDArray[np.float32]], *, precision: str, device: torch.device
+) -> NDArray[np.float32]:
+    """Return the anomaly map of one image pair, the sigmoid of the logits, H x W."""
+    tensors = {
+        name: torch.from_numpy(image)[None].to(device, memory_format=torch.channels_last)
+        for name, image in images.items()
+    }
+    with torch.inference_mode(), autocast(precision, device):
+        logits = network(tensors.get("rgb"), tensors.get("depth")).logits
+    result: NDArray[np.float32] = logits[0, 0].float().sigmoid().cpu().numpy()
+    return result
+
+
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which networks compute with "fp32", "bf16" or "fp16"; on a CPU, bf16 stands in for fp16."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    kind = torch.float16 if precision == "fp16" and device.type == "cuda" else torch.bfloat16
+    return torch.autocast(device.type, dtype=kind)
+
+
+def image_score(anomaly_map: NDArray[np.float32], window: int) -> float:
+    """Return the largest mean over squares of ``window`` pixels that lie in the image."""
+    height, width = anomaly_map.shape
+    side = min(window, height, width)
+    means = cv2.blur(anomaly_map, (side, side), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    return float(means[: height - side + 1, : width - side + 1].max())
+
+
+def versions() -> dict[str, str]:
+    """Return what made a result: das3d and the packages on which its numbers depend."""
+    packages = ("torch", "numpy", "scipy", "numba", "kornia", "accelerate")
+    return {"das3d": das3d_aug.__version__, **{name: importlib.metadata.version(name) for name in packages}}

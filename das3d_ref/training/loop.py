@@ -1,0 +1,352 @@
+"""Training: a loop over steps, the same on a CPU, a GPU or several (``torchrun``, ``accelerate launch``).
+
+A step sees the examples that (seed, step) name, so a run that was stopped and resumed equals one that was not, and
+several processes share the batches that one would see.  Every ``validate_every`` steps the averaged weights are
+judged on synthetic anomalies made from the normal validation images; the best are kept, with the threshold that lets
+at most the chosen share of those images themselves pass for anomalous.  Test images are never looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from das3d_aug.errors import Das3dError, FileError, ParameterError
+from das3d_aug.files import sweep_partials, write_atomic
+from das3d_aug.runs.folder import differences, sole_writer, to_json
+from das3d_ref.config import Config
+from das3d_ref.metrics import evaluate_maps
+from das3d_ref.model.checkpoint import FORMAT, RUN, STATE, load_state, save_checkpoint, save_state
+from das3d_ref.model.detector import anomaly_map, autocast, build_network, image_score, versions
+from das3d_ref.model.inputs import Item, network_input
+from das3d_ref.model.losses import total_loss
+from das3d_ref.settings import TrainingConfig
+from das3d_ref.training.examples import Example, SyntheticAnomalies, check_items
+from das3d_ref.training.log import TrainingLog
+from das3d_ref.training.sources import Source
+from das3d_ref.training.steps import Steps
+
+__all__ = ["Trainer", "learning_rate", "train"]
+
+_VALIDATION = 2**63  # added to the run's seed: no validation defect is a training defect
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+def train(
+    source: Source,
+    out: str | Path,
+    *,
+    config: Config,
+    resume: bool = False,
+    tensorboard: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a detector.
+
+    Parameters
+    ----------
+    source : Source
+        Of one category.
+    out : path
+        The folder for the detector (`das3d_ref.model.checkpoint`), the state to go on from and ``training.csv``.
+    config : Config
+    resume : bool
+        Go on with the run in ``out``, if there is one.
+    tensorboard : bool
+        Log for TensorBoard too (needs the ``tensorboard`` package).
+    progress : callable, optional
+        Called after every step with (steps done, steps in all, losses and, where there was one, the validation's
+        figures).
+
+    Returns
+    -------
+    dict
+        The header of the detector that was kept.
+
+    Raises
+    ------
+    Das3dError
+        If the loss is not finite: what was saved before stays, and the message says of which step.
+    FileError
+        If ``out`` cannot be written, is in use, is not empty and ``resume`` is not given, or holds a run with another
+        configuration or on other images.
+    ParameterError
+        If the images cannot be used (`das3d_ref.training.examples.check_items`), there are none to learn from or to
+        validate with, or the processes cannot share the batch.
+    """
+    out = Path(out)
+    trainer = Trainer(source, out, config=config)
+    with _claimed(trainer, resume=resume):
+        trainer.accelerator.wait_for_everyone()
+        if (out / STATE).is_file():
+            trainer.restore()
+        return trainer.run(progress, tensorboard=tensorboard)
+
+
+class Trainer:
+    """Networks, optimiser, averaged weights and the step they are at.
+
+    Attributes
+    ----------
+    accelerator : accelerate.Accelerator
+        Knows the device and the other processes.
+    network, averaged : torch.nn.Module
+        The weights that learn, and their moving average.
+    step : int
+        Steps done.
+    header : dict
+        Of the best detector so far; empty before the first validation.
+    """
+
+    def __init__(self, source: Source, out: Path, *, config: Config) -> None:
+        for name, entries in (("learn from", source.train), ("validate with", source.validation)):
+            if not entries:
+                raise ParameterError(f"{source.dataset.root} has no normal images to {name}")
+        settings = config.training
+        self.config, self.out = config, out
+        # Without being told so, processes on CPUs would not find each other.  Precision is left to `autocast`.
+        self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
+        self._check_processes()
+        self.depth_range = source.depth_range(config)
+        self.items = [source.item(entry, self.depth_range) for entry in source.train]
+        self.validation = [source.item(entry, self.depth_range) for entry in source.validation]
+        check_items(self.items, config)
+        self.anomalies = SyntheticAnomalies(self.validation, config, seed=config.seed + _VALIDATION, crop=0)
+        if not any(example["mask"].any() for example in self._validation_anomalies()):
+            raise ParameterError("no validation image gets a defect; raise training.validation_anomalies")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            network = build_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.network.norm == "batch" and self.accelerator.device.type == "cuda":
+            network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(network, multi_avg_fn=average, use_buffers=True, device=self.accelerator.device)
+        self.averaged.eval()
+        if settings.compile:
+            network.compile()
+        self.network: torch.nn.Module = network.train()
+        self.shared: torch.nn.Module = self.accelerator.prepare(network)  # the same weights, over all processes
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=settings.precision == "fp16")
+        self.step, self.best = 0, -math.inf
+        self.header: dict[str, Any] = {}
+
+    def run(self, progress: Progress | None = None, *, tensorboard: bool = False) -> dict[str, Any]:
+        """Train to the last step; see `train`."""
+        settings, process = self.config.training, self.accelerator
+        steps = Steps(
+            len(self.items),
+            batch=settings.batch,
+            seed=self.config.seed,
+            first=self.step,
+            last=settings.steps,
+            rank=process.process_index,
+            world=process.num_processes,
+        )
+        examples = SyntheticAnomalies(self.items, self.config, seed=self.config.seed, crop=self.config.data.crop)
+        loader = DataLoader(
+            examples,
+            batch_sampler=steps,
+            num_workers=settings.workers,
+            pin_memory=process.device.type == "cuda",
+            generator=torch.Generator(),  # or it would draw a number from torch's own
+        )
+        log = TrainingLog(self.out, step=self.step, tensorboard=tensorboard) if process.is_main_process else None
+        for batch in loader:
+            figures = self._advance(batch)
+            due = self.step % settings.validate_every == 0 or self.step == settings.steps
+            if due:
+                figures |= self._validate()
+            if log is not None:
+                log.add(self.step, figures)
+                if due:
+                    log.flush()
+                    self._save()
+                if progress is not None:
+                    progress(self.step, settings.steps, figures)
+        return self.header
+
+    def restore(self) -> None:
+        """Go back to the state in ``out``.
+
+        Raises
+        ------
+        FileError
+            If it is damaged.
+        """
+        about, tensors = load_state(self.out)
+        groups: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "optimizer": {}}
+        try:
+            for name, tensor in tensors.items():
+                group, _, rest = name.partition(".")
+                groups[group][rest] = tensor
+            self.network.load_state_dict(groups["network"])
+            self.averaged.load_state_dict(groups["averaged"])
+            self._restore_optimizer(groups["optimizer"])
+            self.scaler.load_state_dict(about["scaler"])
+            self.step, self.best, self.header = about["step"], about["best"], about["header"]
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]  # torch lists all weights
+            raise FileError(self.out / STATE, f"does not fit its run: {type(error).__name__} {reason}") from error
+
+    def _advance(self, batch: Example) -> dict[str, float]:
+        """Take one step of eq. 13."""
+        settings, device = self.config.training, self.accelerator.device
+        images = {
+            name: tensor.to(device, memory_format=torch.channels_last, non_blocking=True)
+            for name, tensor in batch.items()
+        }
+        rate = learning_rate(self.step, settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with autocast(settings.precision, device):
+            output = self.shared(images.get("rgb"), images.get("depth"))
+        terms = total_loss(
+            output,
+            rgb=images.get("normal_rgb"),
+            depth=images.get("normal_depth"),
+            mask=images["mask"],
+            config=self.config.loss,
+        )
+        means = self.accelerator.reduce(torch.stack(list(terms.values())).detach(), reduction="mean")
+        figures = {"learning_rate": rate, **dict(zip(terms, means.tolist(), strict=True))}
+        if not math.isfinite(figures["loss"]):
+            self._stop(f"the loss is {figures['loss']} at step {self.step + 1}")
+        self.scaler.scale(terms["loss"]).backward()  # type: ignore[no-untyped-call]
+        if settings.clip:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), settings.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        self.averaged.update_parameters(self.network)
+        self.step += 1
+        return figures
+
+    def _validate(self) -> dict[str, float]:
+        """Judge the averaged weights; keep them if they are the best so far."""
+        maps, masks = [], []
+        for item in self.validation:
+            maps.append(self._map(network_input(item, item.sample.rgb, item.sample.depth, self.config)))
+            masks.append(np.zeros(maps[-1].shape, bool))
+        for example in self._validation_anomalies():
+            maps.append(self._map({name: example[name].numpy() for name in ("rgb", "depth") if name in example}))
+            masks.append(example["mask"][0].numpy() > 0)
+        if not all(np.isfinite(image).all() for image in maps):
+            self._stop(f"the weights are not finite after step {self.step}")
+        scores = [image_score(image, self.config.score.window) for image in maps]
+        found = evaluate_maps(maps, masks, scores, [bool(mask.any()) for mask in masks])
+        if found["AP"] > self.best:
+            good = scores[: len(self.validation)]
+            self.best = found["AP"]
+            self.header = {
+                "config": self.config.to_dict(),
+                "depth_range": None if self.depth_range is None else asdict(self.depth_range),
+                "threshold": float(np.quantile(good, 1 - self.config.score.false_positives, method="higher")),
+                "step": self.step,
+                "validation": found,
+                "versions": versions(),
+            }
+            if self.accelerator.is_main_process:
+                save_checkpoint(self.out, self.header, self.averaged.module.state_dict())
+        return {f"validation {name}": figure for name, figure in found.items()}
+
+    def _validation_anomalies(self) -> Iterator[Example]:
+        """Yield the same synthetic anomalies at every validation; dropout leaves some of them normal."""
+        for number in range(self.config.training.validation_anomalies):
+            yield self.anomalies[divmod(number, len(self.validation))]
+
+    def _map(self, images: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        precision, device = self.config.training.precision, self.accelerator.device
+        return anomaly_map(self.averaged.module, images, precision=precision, device=device)
+
+    def _save(self) -> None:
+        """Write the state to go on from."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in moments.items()}
+        about = {"step": self.step, "best": self.best, "header": self.header, "scaler": self.scaler.state_dict()}
+        save_state(self.out, about, tensors)
+
+    def _restore_optimizer(self, tensors: Mapping[str, Tensor]) -> None:
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        for state in self.optimizer.state.values():
+            for name, tensor in state.items():
+                if tensor.ndim == 4:  # laid out as the weights, or the optimiser takes a slow path
+                    state[name] = tensor.contiguous(memory_format=torch.channels_last)
+
+    def _check_processes(self) -> None:
+        settings, process = self.config.training, self.accelerator
+        if settings.batch % process.num_processes:
+            raise ParameterError(
+                f"training.batch must be a multiple of the {process.num_processes} processes, got {settings.batch}"
+            )
+        if self.config.network.norm == "batch" and settings.batch < 2:
+            raise ParameterError("training.batch must be at least 2 with network.norm 'batch', got 1")
+        if settings.precision == "fp16" and process.device.type != "cuda":
+            raise ParameterError("training.precision 'fp16' needs a GPU; take 'bf16' or 'fp32'")
+
+    def _stop(self, reason: str) -> NoReturn:
+        kept = f"keeps the detector of step {self.header['step']}" if self.header else "holds no detector yet"
+        raise Das3dError(
+            f"{reason}; {self.out} {kept}; train anew with a smaller training.learning_rate, training.clip or fp32"
+        )
+
+
+@contextlib.contextmanager
+def _claimed(trainer: Trainer, *, resume: bool) -> Iterator[None]:
+    """Keep the folder to this run: write down what it is of, or check that it is the one to go on with."""
+    if not trainer.accelerator.is_main_process:
+        yield
+        return
+    out, path = trainer.out, trainer.out / RUN
+    about = {"format": FORMAT, "images": _digest(trainer.items, trainer.validation), **trainer.config.to_dict()}
+    with sole_writer(out, header=RUN):
+        sweep_partials(out)
+        if path.is_file():
+            if not resume:
+                raise FileError(out, "holds a training run already; go on with --resume, or use another --out")
+            if other := differences(path, about):
+                raise FileError(out, f"holds a run with other {', '.join(other)}; use another --out")
+        else:
+            write_atomic(path, to_json(about))
+        yield
+
+
+def _digest(*sets: list[Item]) -> str:
+    """Return the SHA-256 of all images, in their order."""
+    digest = hashlib.sha256()
+    for items in sets:
+        for item in items:
+            digest.update(item.sample.rgb.tobytes() + item.sample.depth.tobytes())
+    return digest.hexdigest()
+
+
+def learning_rate(step: int, settings: TrainingConfig) -> float:
+    """Return the learning rate of a step: warm-up, then the schedule."""
+    rate = settings.learning_rate * min(1.0, (step + 1) / max(settings.warmup, 1))
+    share = step / settings.steps
+    if settings.schedule == "cosine":
+        return rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+    return rate * (0.2 if share >= 0.8 else 1.0) * (0.2 if share >= 0.9 else 1.0)

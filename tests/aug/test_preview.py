@@ -1,0 +1,79 @@
+"""The contact sheet shows the defect: where, which way and how strong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from das3d_aug.datasets.demo import make_part
+from das3d_aug.errors import ParameterError
+from das3d_aug.files import encode_png, encode_tiff
+from das3d_aug.preview import _diverging, contact_sheet, shade
+from das3d_aug.synthesis import Recipe
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    for kind in ("rgb", "depth"):
+        (tmp_path / "parts" / kind).mkdir(parents=True)
+    for index in range(3):
+        part = make_part("potato", seed=1, index=index, size=48)
+        (tmp_path / f"parts/rgb/p{index}.png").write_bytes(encode_png(part.rgb))
+        (tmp_path / f"parts/depth/p{index}.tiff").write_bytes(encode_tiff(part.depth))
+    return tmp_path / "parts"
+
+
+def test_one_row_a_sample_and_the_same_sheet_every_time(parts: Path) -> None:
+    one, two, all_three = (contact_sheet(parts, count=count, seed=3) for count in (1, 2, 9))
+    assert one.dtype == np.uint8
+    row = two.shape[0] - one.shape[0]
+    assert row > 200
+    assert all_three.shape == (one.shape[0] + 2 * row, *one.shape[1:])
+    np.testing.assert_array_equal(one, all_three[: one.shape[0]])
+    np.testing.assert_array_equal(two, contact_sheet(parts, count=2, seed=3))
+    assert (two != contact_sheet(parts, count=2, seed=4)).any()
+
+
+def test_every_row_shows_a_defect_in_both_modalities_and_nothing_outside_its_mask(parts: Path) -> None:
+    sheet = contact_sheet(parts, count=1, recipe=Recipe(dropout=1.0, probability=0.0))
+    np.testing.assert_array_equal(sheet, contact_sheet(parts, count=1))
+    tile = sheet.shape[1] // 7
+    rgb, _, delta, mask, anomalous, before, after = (sheet[30:-30, n * tile + 10 : n * tile + 200] for n in range(7))
+    inside = mask[:, :, 0] > 0
+    assert 0 < inside.mean() < 0.3
+    assert (rgb[inside] != anomalous[inside]).any()
+    np.testing.assert_array_equal(rgb[~inside], anomalous[~inside])
+    assert (delta[inside] < 255).any()
+    assert (before != after).any()
+
+
+def test_delta_is_white_at_zero_blue_below_red_above() -> None:
+    colours = _diverging(np.array([[-2.0, 0.0, 1.0, 2.0]], np.float32), 2.0)[0].astype(int)
+    assert colours[1].tolist() == [255, 255, 255]
+    assert colours[0, 2] > colours[0, 0]
+    assert colours[3, 0] > colours[3, 2]
+    assert colours[3, 2] < colours[2, 2] < 255
+
+
+def test_shading_shows_a_shallow_dent_and_greys_out_invalid_pixels() -> None:
+    y, x = np.mgrid[:64, :64].astype(np.float32)
+    before = 0.5 + 1e-4 * x
+    dent = 0.002 * np.exp(-((x - 32) ** 2 + (y - 32) ** 2) / 50).astype(np.float32)
+    valid = np.ones((64, 64), bool)
+    valid[:8] = False
+    inside = valid.copy()
+    first, second = shade(np.where(valid, before, 0), np.where(valid, before + dent, 0), valid, inside)
+    assert (first[:8] == 128).all()
+    assert first[20:, 4:-4].std() < 1
+    difference = second.astype(int) - first
+    assert np.ptp(difference[20:44, 20:44]) > 60
+    assert abs(difference[50:, :12]).max() < 8
+    # The light comes from the upper left: the dent's far wall, at the lower right, faces it.
+    assert second[38, 38, 0] > second[26, 26, 0]
+
+
+def test_count_is_checked(parts: Path) -> None:
+    with pytest.raises(ParameterError, match="count must be at least 1, got 0"):
+        contact_sheet(parts, count=0)

@@ -1,0 +1,135 @@
+"""Presets and settings: every value is known and used, every mistake is named."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+
+from das3d_aug.errors import ParameterError
+from das3d_ref import PRESETS, Config
+from das3d_ref.config import preset_text
+from das3d_ref.model.detector import build_network
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_value_of_a_preset_reaches_the_configuration(name):
+    text = preset_text(name)
+    assert text.startswith("# ")
+    values, found = tomllib.loads(text), json.loads(json.dumps(Config.preset(name).to_dict()))
+    for section, settings in values.items():
+        for setting, value in settings.items():
+            assert found[section][setting] == (None if value == "none" else value), f"{section}.{setting}"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("mode", ["rgb", "depth", "rgbd"])
+def test_every_preset_builds_in_every_mode_and_survives_json(name, mode):
+    import torch
+
+    config = Config.preset(name).override([f"mode={mode}"])
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with torch.device("meta"):
+        network = build_network(config)
+    assert (network.rgb is None, network.depth is None) == (mode == "depth", mode == "rgb")
+
+
+def test_the_mode_sets_the_modality_of_the_synthesis_and_back():
+    config = Config.preset("smoke")
+    assert config.synthesis.modality == "rgbd"
+    assert (rgb := config.override(["mode=rgb"])).synthesis.modality == "rgb"
+    assert rgb.override(["mode=rgbd"]) == config
+
+
+def test_overrides_are_toml_values_with_or_without_quotes():
+    config = Config().override(
+        [
+            "training.steps=7",
+            "training.learning_rate = 1e-3",
+            "training.clip=2",
+            "training.compile=true",
+            "mode='depth'",
+            "training.schedule=cosine",
+            "preparation.size=[32, 48]",
+            "synthesis.area=none",
+            "synthesis.sigma=[1, 2.5]",
+            "preparation.normalise=dataset",
+        ]
+    )
+    assert (config.training.steps, config.training.learning_rate, config.training.clip) == (7, 1e-3, 2)
+    assert config.training.compile is True
+    assert (config.mode, config.training.schedule) == ("depth", "cosine")
+    assert config.preparation.size == (32, 48)
+    assert config.synthesis.area is None
+    assert config.synthesis.sigma == (1, 2.5)
+    assert config.preparation.normalise == "dataset"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("training.steps", "'training.steps' must be section.name=value"),
+        ("a.b.c=1", "'a.b.c=1' must be section.name=value"),
+        ("training=1", "'training' is no setting; there are mode, seed, preparation"),
+        ("training.stepps=1", "'training.stepps' is no setting; there are steps, batch"),
+        ("mode.rgb=1", "'mode.rgb' is no setting"),
+        ("trainning.steps=1", "'trainning.steps' is no setting; there are mode"),
+        ("mode=lidar", "mode must be one of rgb, depth, rgbd, got 'lidar'"),
+        ("seed=-1", "seed must be 0 … 9223372036854775807, got -1"),
+        ("training.steps=1.5", "training.steps must be like 20000, got 1.5"),
+        ("training.steps=0", "training.steps must be 1 … 100000000, got 0"),
+        ("training.steps=many", "training.steps must be like 20000, got 'many'"),
+        ("training.compile=1", "training.compile must be like False, got 1"),
+        ("training.clip=true", "training.clip must be like 0.0, got True"),
+        ("training.learning_rate=nan", "training.learning_rate must be 0 … 1, got nan"),
+        ("training.ema=1", "training.ema must be at least 0 and below 1, got 1"),
+        ("training.schedule=linear", "training.schedule must be one of cosine, step, got 'linear'"),
+        ("training.precision=int8", "training.precision must be one of fp32, bf16, fp16, got 'int8'"),
+        ("data.crop=8", "data.crop must be 16 … 4096, got 8"),
+        ("score.window=4", "score.window must be odd, got 4"),
+        ("score.false_positives=1", "score.false_positives must be at least 0 and below 1, got 1"),
+        ("preparation.normalise=none", "preparation.normalise must be 'image' or 'dataset', got 'none'"),
+        ("preparation.size=huge", "size must be N or HxW"),
+        ("synthesis.sigma=wide", "sigma must be a range"),
+        ("network.width=12", "network.width must be a multiple of 8, got 12"),
+        ("loss.alpha=2", "loss.alpha must be between 0 and 1, got 2"),
+    ],
+)
+def test_mistakes_are_named(assignment, said):
+    with pytest.raises(ParameterError) as caught:
+        Config().override([assignment])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"modes": "rgb"}, "modes is no setting; there are mode, seed"),
+        ({"training": {"step": 1}}, "training.step is no setting; there are steps"),
+        ({"synthesis": {"_octaves": 1}}, "synthesis._octaves is no setting; there are resolution"),
+        ({"preparation": {"sizes": 1}}, "preparation.sizes is no setting; there are distance"),
+        ({"training": 3}, "training must be a section, got 3"),
+        ({"preparation": []}, "preparation must be a section, got []"),
+        ([], "configuration must be a section, got []"),
+        ({"mode": 3}, "mode must be like 'rgbd', got 3"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(values, said):
+    with pytest.raises(ParameterError) as caught:
+        Config.from_dict(values)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_preset():
+    with pytest.raises(ParameterError, match="preset must be one of paper, small, demo, smoke, got 'large'"):
+        Config.preset("large")
+
+
+def test_the_package_s_example_runs():
+    import doctest
+
+    import das3d_ref
+
+    assert doctest.testmod(das3d_ref).failed == 0
