@@ -21,7 +21,7 @@ FLOORS = {
         ("textures", "datasets.demo"),
         ("datasets", "synthesis"),
         ("",),
-        ("transforms", "runs", "doctor"),
+        ("transforms", "runs", "doctor", "pointclouds"),
         ("preparation",),
         ("generation",),
         ("preview",),

@@ -68,6 +68,10 @@ class Sample:
         bool, H x W: the anomalous pixels, if they are known.
     foreground : numpy.ndarray or None
         bool, H x W: the pixels of the object, if the data set has them.
+    grey : bool
+        Whether the colour was stored as one channel; ``rgb`` then has three equal ones.
+    warnings : tuple of str
+        What is odd about the files and does not stop a run, a sentence each.
     """
 
     entry: Entry
@@ -79,6 +83,8 @@ class Sample:
     intrinsics: Camera | None = None
     mask: NDArray[np.bool_] | None = None
     foreground: NDArray[np.bool_] | None = None
+    grey: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class Dataset(ABC):
