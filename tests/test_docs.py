@@ -1,4 +1,4 @@
-"""The documentation is true: its code runs, its links and names lead somewhere, and every public name has its page."""
+"""The documentation is true: its code runs, links and names lead somewhere, and every public name has its page."""
 
 import doctest
 import importlib
