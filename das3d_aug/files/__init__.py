@@ -5,7 +5,7 @@ Here lives what knows a file format and nothing of data sets.  It may import geo
 
 from das3d_aug.files.clouds import OrganizedCloud, read_organized
 from das3d_aug.files.decode import MAX_PIXELS, read_bytes
-from das3d_aug.files.documents import read_json
+from das3d_aug.files.documents import read_json, read_toml, read_yaml
 from das3d_aug.files.images import encode_mask, encode_png, encode_tiff, read_array, read_plane, read_rgb
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
@@ -23,6 +23,8 @@ __all__ = [
     "read_organized",
     "read_plane",
     "read_rgb",
+    "read_toml",
+    "read_yaml",
     "sweep_partials",
     "write_atomic",
 ]
