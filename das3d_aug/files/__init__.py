@@ -3,6 +3,7 @@
 Here lives what knows a file format and nothing of data sets.  It may import geometry and the ground.
 """
 
+from das3d_aug.files.camera_files import camera_file, read_camera, read_camera_for
 from das3d_aug.files.clouds import OrganizedCloud, read_organized
 from das3d_aug.files.decode import MAX_PIXELS, read_bytes
 from das3d_aug.files.documents import read_json, read_toml, read_yaml
@@ -12,6 +13,7 @@ from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_
 __all__ = [
     "MAX_PIXELS",
     "OrganizedCloud",
+    "camera_file",
     "contained",
     "encode_mask",
     "encode_png",
@@ -19,6 +21,8 @@ __all__ = [
     "open_atomic",
     "read_array",
     "read_bytes",
+    "read_camera",
+    "read_camera_for",
     "read_json",
     "read_organized",
     "read_plane",

@@ -30,7 +30,7 @@ import yaml
 from das3d_aug.errors import FileError, brief
 from das3d_aug.files.decode import read_bytes
 
-__all__ = ["read_json", "read_toml", "read_yaml"]
+__all__ = ["decoded", "read_json", "read_toml", "read_yaml"]
 
 _JSON_BYTES = 2**25
 _OTHER_BYTES = 2**16  # these two parsers are written in Python: a megabyte takes seconds
@@ -38,7 +38,7 @@ _VALUES = 2**20
 _DEPTH = 32
 _DIGITS = 100
 _LARGE = 10**_DIGITS
-_LONG_KEY = re.compile(r"(?<![\w-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}" % _DEPTH)
+_LONG_KEY = re.compile(r"(?<![\w-])(?:(?:[\w-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){32}")  # of `_DEPTH` parts
 _MARKS = (  # the longer first: UTF-32's begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -95,8 +95,10 @@ def _read(path: str | Path, data: bytes | None, limit: int, kind: str, parse: Ca
     if len(content) > limit:
         raise FileError(path, f"holds {len(content)} bytes; at most {limit} are read")
     try:
-        value = parse(_text(content))
+        value = parse(decoded(path, content))
         _judge(value)
+    except FileError:
+        raise
     except _Refused as error:
         raise FileError(path, str(error)) from None
     except RecursionError:
@@ -108,13 +110,14 @@ def _read(path: str | Path, data: bytes | None, limit: int, kind: str, parse: Ca
     return value
 
 
-def _text(data: bytes) -> str:
+def decoded(path: Path, data: bytes) -> str:
+    """Return the text of a file, UTF-8 unless its mark says other, or raise `FileError`."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         name = encoding.removesuffix("-sig").upper()
-        raise _Refused(f"is not {name} text (byte {error.start}); save it as UTF-8") from None
+        raise FileError(path, f"is not {name} text (byte {error.start}); save it as UTF-8") from None
 
 
 def _judge(document: Any) -> None:
@@ -168,10 +171,10 @@ def _parse_toml(text: str) -> dict[str, Any]:
 
 def _parse_yaml(text: str) -> Any:
     # OpenCV writes a directive that is none; PyYAML loads with the loader that it is given.
-    return yaml.load(re.sub(r"\A%YAML:1\.0[^\n]*\n", "", text), Loader=_Loader)  # noqa: S506
+    return yaml.load(re.sub(r"\A%YAML:1\.0[^\n]*\n", "", text), Loader=_Loader)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """The safe types, without what makes a small file large or ambiguous."""
 
     depth = 0
@@ -187,7 +190,9 @@ class _Loader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-        return _unique([(self.construct_object(key, True), self.construct_object(value, True)) for key, value in node.value])
+        return _unique(
+            [(self.construct_object(key, True), self.construct_object(value, True)) for key, value in node.value]
+        )
 
     def construct_number(self, node: Any) -> Any:
         text = self.construct_scalar(node)
@@ -200,4 +205,6 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
 _Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
 _Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", _Loader.construct_yaml_map)
 # YAML 1.1 takes 1e-05 for a word; 1.2, and whoever writes it, means the number.
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+"), list("-+0123456789")
+)

@@ -114,10 +114,14 @@ class Plan:
         if not isinstance(values, dict):
             raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
         if values.get("version") != VERSION:
-            raise ParameterError(f"plan has version {quoted(values.get('version'))}; this das3d reads version {VERSION}")
+            raise ParameterError(
+                f"plan has version {quoted(values.get('version'))}; this das3d reads version {VERSION}"
+            )
         names = {f.name for f in dataclasses.fields(cls)}
         if values.keys() != names:
-            raise ParameterError(f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}")
+            raise ParameterError(
+                f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}"
+            )
         return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]))
 
     def to_json(self) -> str:
@@ -136,7 +140,7 @@ class Plan:
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields but for the texture, as the kernels take them: an int is no float, which would be compiled anew.
+    """Return the fields but for the texture, as the kernels take them: for an int in a float's place they are compiled anew.
 
     Numbers that the kernels cannot take are refused: a plan may come from a file.
     """
@@ -147,7 +151,9 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         plain[name] = values[name]
     for name, low, high in (("noise_seed", 0, 2**64 - 1), ("version", VERSION, VERSION)):
         plain[name] = check_whole(name, values[name], low, high)
-    plain["resolution"] = tuple(check_whole("resolution", cells, 1, 4096) for cells in _several(values, "resolution", 2))
+    plain["resolution"] = tuple(
+        check_whole("resolution", cells, 1, 4096) for cells in _several(values, "resolution", 2)
+    )
     for name, length in (("alpha", 2), ("covariance", 3)):
         plain[name] = tuple(check_number(name, value, -1e6, 1e6) for value in _several(values, name, length))
     row, both, column = plain["covariance"]
