@@ -27,6 +27,9 @@ __all__ = [
     "frozen",
 ]
 
+# Python's and NumPy's numbers; `numbers` tells a type checker nothing of their operators.
+_WHOLE: tuple[Any, ...] = (Integral,)
+_NUMBERS: tuple[Any, ...] = (Real, Decimal)
 _DEPTH_TYPES = (np.float32, np.float64, np.uint16)
 
 
@@ -76,7 +79,7 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
 
 def as_float(name: str, value: Any) -> float:
     """Return a number of Python's or NumPy's (Decimal and Fraction too) as a float; beyond its range it is inf."""
-    if isinstance(value, bool) or not isinstance(value, (Real, Decimal)):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         raise ParameterError(f"{name} must be a number, got {quoted(value)}")
     try:
         return float(value)
@@ -88,7 +91,7 @@ def as_float(name: str, value: Any) -> float:
 
 def check_whole(name: str, value: Any, low: int, high: int) -> int:
     """Return a whole number of Python's or NumPy's between ``low`` and ``high``, both included, as an int."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, _WHOLE) or not low <= value <= high:
         raise ParameterError(f"{name} must be a whole number in {low} … {high}, got {quoted(value)}")
     return int(value)
 

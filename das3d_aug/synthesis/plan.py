@@ -140,7 +140,7 @@ class Plan:
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields but for the texture, as the kernels take them: for an int in a float's place they are compiled anew.
+    """Return the fields but for the texture, as the kernels take them: ints in the place of floats compile them anew.
 
     Numbers that the kernels cannot take are refused: a plan may come from a file.
     """
