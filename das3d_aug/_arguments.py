@@ -30,6 +30,7 @@ __all__ = [
 # Python's and NumPy's numbers; `numbers` tells a type checker nothing of their operators.
 _WHOLE: tuple[Any, ...] = (Integral,)
 _NUMBERS: tuple[Any, ...] = (Real, Decimal)
+_MAX_SIDE = 2**24
 _DEPTH_TYPES = (np.float32, np.float64, np.uint16)
 
 
@@ -108,8 +109,8 @@ def check_shape(shape: Any) -> tuple[int, int]:
         height, width = (side.__index__() for side in shape)
     except (AttributeError, TypeError, ValueError):
         raise ParameterError(f"shape must be (height, width), got {quoted(shape)}") from None
-    if height < 1 or width < 1:
-        raise ParameterError(f"shape must be (height, width), each >= 1, got {quoted(shape)}")
+    if not (1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
+        raise ParameterError(f"shape must be (height, width), each 1 … {_MAX_SIDE}, got {quoted(shape)}")
     return height, width
 
 
