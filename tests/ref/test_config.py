@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 
-import numpy as np
 import pytest
 
 from das3d_aug.errors import ParameterError
@@ -137,7 +136,7 @@ def test_the_package_s_example_runs():
 
 
 def test_numbers_are_stored_as_their_defaults_are():
-    values = {"seed": np.int64(3), "training": {"clip": 2, "learning_rate": 1}, "score": {"false_positives": 0}}
+    values = {"seed": 3, "training": {"clip": 2, "learning_rate": 1}, "score": {"false_positives": 0}}
     config = Config.from_dict(values)
     assert (config.seed, config.training.clip, config.training.learning_rate) == (3, 2.0, 1.0)
     found = (config.training.clip, config.training.learning_rate, config.score.false_positives, config.seed)
