@@ -175,6 +175,46 @@ def test_a_range_becomes_depth_by_the_length_of_its_ray(tmp_path):
         range_to_depth(distance[0], CAMERA)
 
 
+def ranged(root):
+    """Write a folder with distances along the rays, all of them of the camera (70, 71, 6.5, 4.5)."""
+    put(root / "rgb" / "a.png", encode_png(RGB))
+    v, u = np.mgrid[:10, :14]
+    ray = np.sqrt(((u - 6.5) / 70) ** 2 + ((v - 4.5) / 71) ** 2 + 1)
+    put(root / "depth" / "a.npy", (DEPTH * ray).astype(np.float32))
+
+
+MATRIX = [70.0, 0, 6.5, 0, 71.0, 4.5, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "notes"),
+    [
+        ("intrinsics.json", {"K": MATRIX}, 0),
+        ("camera.json", {"width": 14, "height": 10, "intrinsic_matrix": MATRIX}, 0),
+        ("camera.yaml", {"width": 14, "height": 10, "intrinsic_matrix": MATRIX, "D": [0.1, 0]}, 1),
+        ("ost.yml", {"width": 28, "height": 20, "fx": 140, "fy": 142, "ppx": 13.5, "ppy": 9.5}, 1),
+        ("ost.yml", {"width": 28, "height": 20, "fx": 140, "fy": 142, "ppx": 13.5, "ppy": 9.5, "k1": 0.1}, 2),
+    ],
+)
+def test_a_camera_of_any_name_and_spelling_turns_ranges_into_depth(tmp_path, name, content, notes):
+    ranged(tmp_path)
+    put(tmp_path / name, json.dumps(content).encode())  # JSON is YAML
+    (sample,) = open_dataset(tmp_path, depth_kind="range")
+    np.testing.assert_allclose(sample.depth, DEPTH, rtol=1e-6)
+    assert sample.intrinsics.fx == 70
+    assert len(sample.warnings) == notes
+    assert all(name in note for note in sample.warnings)
+
+
+def test_a_camera_of_another_image_is_refused_and_a_missing_one_named(tmp_path):
+    ranged(tmp_path)
+    with pytest.raises(FileError, match=r"intrinsics\.json: is missing"):
+        open_dataset(tmp_path, depth_kind="range")
+    put(tmp_path / "camera.json", json.dumps({"K": MATRIX, "width": 10, "height": 14}).encode())
+    with pytest.raises(FileError, match=r"camera\.json: is for an image of 10 x 14 .*turned by 90 degrees"):
+        list(open_dataset(tmp_path))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16])
 def test_a_disparity_becomes_depth_and_no_disparity_none(tmp_path, dtype):
     disparity = RNG.uniform(5, 60, (10, 14)).astype(dtype)
