@@ -6,6 +6,7 @@ It may import the ground only (errors, `_arguments`, `_jit`).
 
 from das3d_aug.geometry.cameras import Camera, Intrinsics, Orthographic, camera_from_dict, read_camera
 from das3d_aug.geometry.points import depth_to_points, move_along_rays, normals, points_to_depth, range_to_depth
+from das3d_aug.geometry.projection import project_points, sort_into_grid
 from das3d_aug.geometry.units import to_unit
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "move_along_rays",
     "normals",
     "points_to_depth",
+    "project_points",
     "range_to_depth",
     "read_camera",
+    "sort_into_grid",
     "to_unit",
 ]
