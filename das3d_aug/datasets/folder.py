@@ -1,7 +1,8 @@
 """Own images: ``rgb/`` (or ``color/``) beside ``depth/`` or ``xyz/``, with equal stems; ``mask/``, ``foreground/``.
 
 They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``).
-``xyz/`` holds organised point clouds (`das3d_aug.files.clouds`); clouds with colours need no ``rgb/``.  Depth is a
+``xyz/`` holds point clouds (`das3d_aug.files.clouds`), organised or to be projected or sorted into a grid
+(`das3d_aug.datasets.arranging`); clouds with colours need no ``rgb/``.  Depth is a
 16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is named by the user
 and never guessed (`das3d_aug.datasets.stored`), or by ``depth.json`` in the root, which holds options by their names.
 
@@ -18,17 +19,18 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug.datasets.arranging import read_arranged
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
 from das3d_aug.datasets.listing import Group, list_files, list_groups
-from das3d_aug.datasets.stored import NAMES, Meaning
+from das3d_aug.datasets.stored import NAMES, STATED, Meaning
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import (
     contained,
+    encode_depth,
     encode_mask,
     encode_png,
     encode_tiff,
     read_json,
-    read_organized,
     read_plane,
     read_rgb,
 )
@@ -38,7 +40,6 @@ from das3d_aug.geometry import Camera, move_along_rays, read_camera
 __all__ = ["FolderDataset", "encode_folder"]
 
 _SPLITS = ("train", "validation", "test")
-_STATED = "depth.json"
 _COLOUR = (".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff")
 _PLANE = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz")
 _ROLES = {"depth": _PLANE, "xyz": CLOUD_SUFFIXES, "mask": _PLANE, "foreground": _PLANE}
@@ -125,9 +126,11 @@ class FolderDataset(Dataset):
         if self._geometry == "depth":
             measured = self.meaning.measure(path, read_plane(path, name="depth"), camera)
         else:
-            cloud = read_organized(path, width=self.cloud_width or (rgb if rgb is None else rgb.shape[1]))
-            xyz, measured = self.meaning.measure_points(path, cloud.xyz)
-            rgb = cloud.rgb if rgb is None else rgb
+            size = self._size() if rgb is None else rgb.shape[:2]
+            measured, xyz, colours, camera = read_arranged(
+                path, meaning=self.meaning, width=self.cloud_width, size=size, camera=camera
+            )
+            rgb = colours if rgb is None else rgb
         depth = measured.depth
         if rgb is None:
             raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
@@ -157,6 +160,16 @@ class FolderDataset(Dataset):
                 return read_camera(contained(self.root, path))
         return None
 
+    def _size(self) -> tuple[int, int] | None:
+        """Return the height and width of images that the camera's file names."""
+        for name in ("intrinsics.json", "camera.json"):
+            path = self.root / name
+            if path.exists():
+                said = read_json(contained(self.root, path))
+                height, width = said.get("height"), said.get("width")
+                return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+        return None
+
 
 def encode_folder(
     key: str,
@@ -177,7 +190,7 @@ def encode_folder(
     rgb : numpy.ndarray
         uint8, H x W x 3.
     depth : numpy.ndarray
-        H x W; uint16 becomes a 16-bit PNG, everything else a float32 TIFF.
+        H x W; uint16 becomes a 16-bit PNG, other integers a TIFF of their type, everything else a float32 TIFF.
     xyz : numpy.ndarray, optional
         H x W x 3, the source's points; moved along their rays to ``depth``, they are stored in its place.
     mask, rgb_mask, depth_mask : numpy.ndarray, optional
@@ -201,10 +214,9 @@ def encode_folder(
     files = {f"rgb/{name}.png": encode_png(rgb)}
     if xyz is not None:
         files[f"xyz/{name}.tiff"] = encode_tiff(move_along_rays(xyz.astype(np.float32), depth))
-    elif depth.dtype == np.uint16:
-        files[f"depth/{name}.png"] = encode_png(depth)
     else:
-        files[f"depth/{name}.tiff"] = encode_tiff(depth.astype(np.float32))
+        suffix, data = encode_depth(depth)
+        files[f"depth/{name}{suffix}"] = data
     for folder, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         if plane is not None:
             files[f"{folder}/{name}.png"] = encode_mask(plane)
@@ -246,7 +258,7 @@ def _entries(group: Group) -> Iterable[Entry]:
 
 def _meaning(root: Path, options: dict[str, Any]) -> Meaning:
     """Return what the options say, and where they say nothing what the file in the root says."""
-    path = root / _STATED
+    path = root / STATED
     if not path.exists():
         return Meaning(**options)
     stated = read_json(contained(root, path))

@@ -111,8 +111,8 @@ def check_eight_bits(path: Path, numbers: NDArray[Any]) -> tuple[str, ...]:
     inside = (steps > 0) & (steps < 255)
     for axis in (0, 1):
         both = np.delete(inside, 0, axis) & np.delete(inside, -1, axis)
-        pairs += np.count_nonzero(both)
-        jumps += np.count_nonzero(np.abs(np.diff(steps, axis=axis))[both] >= _WRAPPED)
+        pairs += int(np.count_nonzero(both))
+        jumps += int(np.count_nonzero(np.abs(np.diff(steps, axis=axis))[both] >= _WRAPPED))
     if jumps > _FREQUENT * pairs:
         raise FileError(
             path,

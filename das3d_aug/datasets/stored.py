@@ -35,7 +35,7 @@ from das3d_aug.datasets.oddities import check_eight_bits, check_negative, check_
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.geometry import Camera, points_to_depth, range_to_depth, to_unit
 
-__all__ = ["NAMES", "Meaning", "Measured", "Stored"]
+__all__ = ["NAMES", "STATED", "Meaning", "Measured", "Stored"]
 
 _CHOICES = {
     "encoding": ("plain", "disparity", "sunrgbd", "nyu"),
@@ -184,7 +184,7 @@ class Meaning:
             points = self._scaled(points)
         else:
             if self.depth_axis == "opengl":
-                points, z = points * np.float32([1, -1, -1]), -z
+                points, z = points * np.array([1, -1, -1], np.float32), -z
                 extremes = {-number for number in extremes}
             if not (z > 0).any():
                 raise FileError(path, _nothing_before(z))
@@ -232,6 +232,9 @@ class Meaning:
 
 NAMES = tuple(field.name for field in fields(Meaning))
 """The options that say what stored numbers mean."""
+
+STATED = "depth.json"
+"""The file in the root of a folder that holds them by their names."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

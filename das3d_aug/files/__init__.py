@@ -3,16 +3,25 @@
 Here lives what knows a file format and nothing of data sets.  It may import geometry and the ground.
 """
 
-from das3d_aug.files.clouds import OrganizedCloud, read_organized
+from das3d_aug.files.clouds import OrganizedCloud, read_organized, read_points
 from das3d_aug.files.decode import MAX_PIXELS, read_bytes
 from das3d_aug.files.documents import read_json
-from das3d_aug.files.images import encode_mask, encode_png, encode_tiff, read_array, read_plane, read_rgb
+from das3d_aug.files.images import (
+    encode_depth,
+    encode_mask,
+    encode_png,
+    encode_tiff,
+    read_array,
+    read_plane,
+    read_rgb,
+)
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
 __all__ = [
     "MAX_PIXELS",
     "OrganizedCloud",
     "contained",
+    "encode_depth",
     "encode_mask",
     "encode_png",
     "encode_tiff",
@@ -22,6 +31,7 @@ __all__ = [
     "read_json",
     "read_organized",
     "read_plane",
+    "read_points",
     "read_rgb",
     "sweep_partials",
     "write_atomic",

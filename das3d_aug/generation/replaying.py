@@ -10,7 +10,7 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.webdataset import read_shard_sample
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_bytes, read_json
-from das3d_aug.generation.formats import FORMATS
+from das3d_aug.generation.formats import FORMATS, as_written
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.runs.folder import HEADER, digest, source_digests
 from das3d_aug.synthesis import Plan, render
@@ -94,7 +94,7 @@ def replay(
                 raise FileError(entry.files[role], f"is not the file from which {path.name} was made")
     except (KeyError, TypeError, AttributeError, ParameterError) as error:
         raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
-    normal = resize_sample(dataset.open(entry), shape)
+    normal = as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
     texture = None if folder is None else as_source(folder)
     pair = render(normal.rgb, normal.depth, plan, texture=texture, foreground=normal.foreground)
     files = written.encode(name, normal, pair)

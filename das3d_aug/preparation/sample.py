@@ -156,6 +156,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
         xyz=xyz,
         mask=None if sample.mask is None else sample.mask.copy(),
         foreground=foreground.copy(),
+        stored=None,
     )
     made = resize_sample(_padded(made) if settings.pad else made, parse_size(settings.size))
     valid = made.depth > 0
