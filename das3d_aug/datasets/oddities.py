@@ -21,6 +21,7 @@ _FAR = 3  # times the largest of all other numbers
 _MARKS = (-32768, 32767, 65535)  # the ends of 16 bits, in whatever type they are stored
 _WRAPPED = 224  # steps between neighbours: a surface that leaves 255 comes back near 0
 _SAMPLED = 2**16
+_OPENGL = "if the camera looks along -z, --depth-axis opengl; "
 
 
 def repeated_extremes(
@@ -63,11 +64,11 @@ def repeated_extremes(
 
 
 def check_negative(
-    path: Path, numbers: NDArray[Any], missing: NDArray[np.bool_], extremes: set[float]
+    path: Path, numbers: NDArray[Any], missing: NDArray[np.bool_], extremes: set[float], *, points: bool = False
 ) -> tuple[str, ...]:
     """Refuse distances of which many are negative; say so if some are.
 
-    Numbers of ``extremes``, of which `repeated_extremes` tells, and a −1 that is the only negative number do not count.
+    ``points`` tells that they are z of points.  Numbers of ``extremes``, of which `repeated_extremes` tells, and a −1 that is the only negative number do not count.
 
     Raises
     ------
@@ -88,7 +89,8 @@ def check_negative(
         raise FileError(
             path,
             f"{share:.0%} of its measured numbers are negative, which no distance is: if they are heights, say "
-            "--depth-axis towards; if they mean 'not measured', name them, such as --invalid -32768",
+            f"--depth-axis towards; {_OPENGL if points else ''}if they mean 'not measured', name them, such as "
+            "--invalid -32768",
         )
     return ("a few numbers are negative and read as 'not measured'; heights need --depth-axis towards",)
 

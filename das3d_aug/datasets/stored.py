@@ -188,7 +188,7 @@ class Meaning:
                 extremes = {-number for number in extremes}
             if not (z > 0).any():
                 raise FileError(path, _nothing_before(z))
-            said += check_negative(path, z, missing, extremes)
+            said += check_negative(path, z, missing, extremes, points=True)
             points = self._scaled(points)
             depth = points_to_depth(np.where((missing | ~(z > 0))[:, :, None], np.float32(0), points))
             said += check_unit(depth, unit)

@@ -15,6 +15,7 @@ from das3d_aug.files.images import (
     read_plane,
     read_rgb,
 )
+from das3d_aug.files.ply_out import encode_ply
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "contained",
     "encode_depth",
     "encode_mask",
+    "encode_ply",
     "encode_png",
     "encode_tiff",
     "open_atomic",

@@ -27,11 +27,11 @@ from das3d_aug.datasets import (
 )
 from das3d_aug.datasets.stored import STATED, Stored
 from das3d_aug.errors import ParameterError
-from das3d_aug.geometry import Orthographic, depth_to_points, to_unit
+from das3d_aug.geometry import Orthographic, depth_to_points, move_along_rays, to_unit
 from das3d_aug.runs.folder import to_json
 from das3d_aug.synthesis import AnomalyPair
 
-__all__ = ["FORMATS", "Format", "as_written", "default_format"]
+__all__ = ["FORMATS", "Format", "as_written", "default_format", "points_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +127,26 @@ def _parallel(sample: Sample) -> bool:
     """Whether all points move along z: seen by parallel rays, as heights are."""
     heights = sample.stored is not None and sample.stored.stand_off is not None
     return heights or isinstance(sample.intrinsics, Orthographic)
+
+
+def points_of(sample: Sample, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the points of a sample at another depth, in its unit and on the axis of its source.
+
+    Raises
+    ------
+    ParameterError
+        If it has neither points nor a camera.
+    """
+    if sample.xyz is not None and not _parallel(sample):
+        return move_along_rays(sample.xyz, depth)
+    if sample.xyz is None and sample.intrinsics is None:
+        raise ParameterError(f"{sample.entry.key!r} has neither points nor a camera (intrinsics.json)")
+    points = depth_to_points(depth, sample.intrinsics) if sample.intrinsics and sample.xyz is None else sample.xyz
+    assert points is not None
+    z = depth
+    if sample.stored is not None and sample.stored.stand_off is not None:
+        z = np.where(depth > 0, np.float32(sample.stored.stand_off) - depth, np.float32(0))
+    return np.concatenate([points[:, :, :2], z[:, :, None]], axis=2)
 
 
 def _has_points(sample: Sample) -> None:

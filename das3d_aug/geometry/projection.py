@@ -134,7 +134,14 @@ def _half_splat(u: NDArray[np.int64], v: NDArray[np.int64], shape: tuple[int, in
 
 
 @kernel
-def splat_nearest(u, v, z, half, nearest, index):
+def splat_nearest(
+    u: NDArray[np.int64],
+    v: NDArray[np.int64],
+    z: NDArray[np.float64],
+    half: int,
+    nearest: NDArray[np.float64],
+    index: NDArray[np.int32],
+) -> None:
     """Write into ``index`` which point covers each pixel, and into ``nearest``, which is infinite, its z."""
     height, width = index.shape
     for k in range(u.size):
