@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.datasets.stored import Meaning, Measured
 from das3d_aug.errors import FileError
-from das3d_aug.files.clouds import read_points, rows_and_columns
+from das3d_aug.files.clouds import Points, read_points, rows_and_columns
 from das3d_aug.geometry import Camera, project_points, sort_into_grid
 
 __all__ = ["Arranged", "read_arranged"]
@@ -57,16 +57,18 @@ def read_arranged(
         If the file cannot be read, or it is not known which pixel shows which point.
     """
     points = read_points(path)
-    count = len(points.xyz)
-    if size is not None and points.shape is None and width is None and size[0] * size[1] == count:
-        width = size[1]
+    full = size is not None and points.shape is None and size[0] * size[1] == len(points.xyz)
+    rows = size[1] if width is None and size is not None and full else width
     try:
-        shape = rows_and_columns(path, points, width=width)
+        shape = rows_and_columns(path, points, width=rows)
     except FileError as error:
         if width is not None:
             raise
         xyz, measured = meaning.measure_points(path, points.xyz[None])
-        index, seen_by = _arrangement(error, xyz[0], size, camera)
+        found = _arrangement(xyz[0], size, camera)
+        if found is None:
+            raise _unorganised(path, points, error, size, camera) from error
+        index, seen_by = found
         measured = measured._replace(depth=_taken(measured.depth[0], index))
         if measured.stored is not None:
             numbers = np.where(index < 0, np.float32(np.nan), measured.stored.numbers[0][index])
@@ -82,24 +84,27 @@ def read_arranged(
 
 
 def _arrangement(
-    unorganised: FileError, points: NDArray[np.float32], size: tuple[int, int] | None, camera: Camera | None
-) -> tuple[NDArray[np.int32], Camera]:
+    points: NDArray[np.float32], size: tuple[int, int] | None, camera: Camera | None
+) -> tuple[NDArray[np.int32], Camera] | None:
     """Return which point each pixel shows, and the camera that sees them so."""
-    if camera is not None and size is not None:
-        return project_points(points, camera, size), camera
+    if camera is None:
+        return sort_into_grid(points)
+    return None if size is None else (project_points(points, camera, size), camera)
+
+
+def _unorganised(
+    path: Path, points: Points, error: FileError, size: tuple[int, int] | None, camera: Camera | None
+) -> FileError:
+    """Say what is missing to make an image of the points."""
+    if size is not None:
+        try:
+            rows_and_columns(path, points, width=size[1])
+        except FileError as with_width:
+            error = with_width
+    missing = "give the camera as intrinsics.json, and it is projected (its points lie on no regular grid in x and y)"
     if camera is not None:
-        raise FileError(
-            unorganised.path,
-            f"{unorganised.reason}; or give width and height beside the camera in intrinsics.json, and it is projected",
-        )
-    found = sort_into_grid(points)
-    if found is None:
-        raise FileError(
-            unorganised.path,
-            f"{unorganised.reason}; or give the camera as intrinsics.json, and it is projected "
-            "(nor do its points lie on a regular grid in x and y)",
-        )
-    return found
+        missing = "give width and height beside the camera in intrinsics.json, and it is projected"
+    return FileError(path, f"{error.reason}; or {missing}")
 
 
 def _taken(values: NDArray[Any], index: NDArray[np.int32]) -> NDArray[Any]:

@@ -68,7 +68,8 @@ def check_negative(
 ) -> tuple[str, ...]:
     """Refuse distances of which many are negative; say so if some are.
 
-    ``points`` tells that they are z of points.  Numbers of ``extremes``, of which `repeated_extremes` tells, and a −1 that is the only negative number do not count.
+    ``points`` tells that they are z of points.  Numbers of ``extremes``, of which `repeated_extremes` tells, and a −1
+    that is the only negative number do not count.
 
     Raises
     ------

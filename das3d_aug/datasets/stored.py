@@ -198,8 +198,9 @@ class Meaning:
 
     def _missing(self, numbers: NDArray[Any]) -> NDArray[np.bool_]:
         missing = np.zeros(numbers.shape, np.bool_) if numbers.dtype.kind in "ui" else ~np.isfinite(numbers)
-        for number in self.invalid:  # -9999.9 is stored as the nearest float of that width
-            missing |= numbers == (number if numbers.dtype.kind in "ui" else numbers.dtype.type(number))
+        for number in self.invalid:
+            with np.errstate(over="ignore"):  # -9999.9 is stored as the nearest float of that width, 1e300 as inf
+                missing |= numbers == (number if numbers.dtype.kind in "ui" else numbers.dtype.type(number))
         return missing
 
     def _unit(self, numbers: NDArray[Any]) -> str:

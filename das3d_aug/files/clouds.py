@@ -18,7 +18,7 @@ from das3d_aug.files.decode import damage_named, read_bytes, read_image
 from das3d_aug.files.ply_pcd import Points, decode_pcd, decode_ply
 from das3d_aug.geometry import points_to_depth
 
-__all__ = ["CLOUD_SUFFIXES", "OrganizedCloud", "read_organized", "read_points", "rows_and_columns"]
+__all__ = ["CLOUD_SUFFIXES", "OrganizedCloud", "Points", "read_organized", "read_points", "rows_and_columns"]
 
 CLOUD_SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".ply", ".pcd")
 """The types of files that are read."""

@@ -107,13 +107,15 @@ def _checked(points: NDArray[Any]) -> NDArray[np.float64]:
 
 def _places(values: NDArray[np.float64], *, most: int) -> tuple[NDArray[np.int64], float, float] | None:
     """Return the place of each value on an axis of equal steps, where it starts, and the step."""
-    low, high = float(values.min()), float(values.max())
-    steps = np.diff(np.sort(values))
-    if not steps.size or high == low:
+    ordered = np.sort(values)
+    steps = np.diff(ordered)
+    if not steps.any():
         return None
-    pitch = float(np.median(steps[steps > _OFF_GRID * steps.max()]))  # smaller ones are between points of one place
-    count = round((high - low) / pitch)
-    if not 0 < count < most:
+    starts = np.append(0, np.flatnonzero(steps > _OFF_GRID * steps.max()) + 1)  # of the points of one place each
+    middles = np.add.reduceat(ordered, starts) / np.diff(np.append(starts, ordered.size))
+    low, high = float(middles[0]), float(middles[-1])
+    count = round((high - low) / float(np.median(np.diff(middles))))
+    if not count < most:
         return None
     pitch = (high - low) / count
     places = (values - low) / pitch
@@ -126,10 +128,13 @@ def _half_splat(u: NDArray[np.int64], v: NDArray[np.int64], shape: tuple[int, in
     """Return by how many pixels a point reaches to each side."""
     height, width = shape
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
-    counts = np.bincount(v[inside] // _CELL * (width // _CELL + 1) + u[inside] // _CELL)
-    if not counts.any():
+    if not inside.any():
         return 0
-    spacing = _CELL / float(np.sqrt(np.median(counts[counts > 0])))
+    tall, wide = (np.diff(np.append(np.arange(0, length, _CELL), length)) for length in shape)
+    counts = np.zeros((tall.size, wide.size))
+    np.add.at(counts, (v[inside] // _CELL, u[inside] // _CELL), 1)
+    density = counts / np.outer(tall, wide)
+    spacing = 1 / float(np.sqrt(np.median(density[counts > 0])))
     return 0 if spacing <= _CLOSE else int(np.ceil((1.5 * spacing - 1) / 2))
 
 
