@@ -34,6 +34,14 @@ OUT = click.Path(file_okay=False, path_type=Path)
 PRESETS = ("paper", "small", "demo", "smoke")
 
 
+def _numbers(context: click.Context, option: click.Parameter, value: str | None) -> tuple[float, ...] | None:
+    """Read numbers that are joined by commas."""
+    try:
+        return None if value is None else tuple(float(number) for number in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"numbers joined by commas are expected, got {value!r}", context, option) from None
+
+
 def layout_options(command: Command) -> Command:
     """Add the options that say how the folder IN is read."""
     for option in reversed(
@@ -50,6 +58,17 @@ def layout_options(command: Command) -> Command:
                 "--depth-kind",
                 type=click.Choice(["z", "range"]),
                 help="Along the optical axis, or along the ray (folders of images).",
+            ),
+            click.option(
+                "--depth-axis",
+                type=click.Choice(["away", "towards", "opengl"]),
+                help="Larger is farther, or a height (towards); points of a camera that looks along -z (opengl).",
+            ),
+            click.option(
+                "--invalid",
+                metavar="NUMBER,…",
+                callback=_numbers,
+                help="Stored depth numbers that mean 'not measured', such as 65535,-32768.",
             ),
             click.option("--light", help="0 … 5, all, bottom, right, top, left or global (Eyecandies)."),
             click.option("--cloud-width", type=click.IntRange(min=1), help="Points in a row (folders of clouds)."),

@@ -28,6 +28,9 @@ __all__ = ["generate"]
     help="What to write; without it what IN is most like.",
 )
 @click.option("--shard-size", type=click.IntRange(min=1), help="Samples per webdataset shard.  [default: 256]")
+@click.option(
+    "--depth-png", type=float, metavar="STEPS", help="Write depth as 16-bit PNG of STEPS per unit (folder, webdataset)."
+)
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
@@ -44,6 +47,7 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
     show_summary(
         summary,
         time.perf_counter() - start,
+        warnings=summary.warnings,
         rows=(("format", summary.format), ("left out", f"{summary.left_out} anomalous sources")),
         after=f"train on {summary.out}, or make one of its samples again with das3d-aug replay",
     )

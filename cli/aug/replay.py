@@ -19,16 +19,19 @@ __all__ = ["replay"]
 @click.argument("path", metavar="RECIPE.json|SHARD.tar", type=FILE)
 @click.option("--sample", metavar="KEY", help="Which sample of the shard, such as 000123.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Also write the sample here.")
+@click.option("--points", type=click.Choice(["ply"]), help="With --out: also the points before and after.")
 @click.option("--source", type=FOLDER, help="Where the source is now, if it has moved.")
 @click.option("--textures", type=FOLDER, help="Where the textures are now, if they have moved.")
-def replay(path: Path, out: Path | None, **options: Any) -> int:
+def replay(path: Path, out: Path | None, points: str | None, **options: Any) -> int:
     """Make one sample again from its recipe and compare it byte by byte."""
     from das3d_aug.generation import replay as run
     from das3d_aug.runs.folder import write_files
 
-    result = run(path, **options)
+    if points is not None and out is None:
+        raise click.UsageError("--points needs --out, where they are written")
+    result = run(path, points=points is not None, **options)
     if out is not None:
-        write_files(out, result.files)
+        write_files(out, {**result.files, **result.clouds})
     for difference in result.differences:
         click.echo(difference)
     if not result.differences:

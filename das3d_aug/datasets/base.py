@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.listing import natural
+from das3d_aug.datasets.stored import Stored
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_bytes, read_plane
 from das3d_aug.geometry import Camera
@@ -72,6 +73,8 @@ class Sample:
         Whether the colour was stored as one channel; ``rgb`` then has three equal ones.
     warnings : tuple of str
         What is odd about the files and does not stop a run, a sentence each.
+    stored : Stored or None
+        How depth was stored where it was no distance, and the way back for writers.
     """
 
     entry: Entry
@@ -85,6 +88,7 @@ class Sample:
     foreground: NDArray[np.bool_] | None = None
     grey: bool = False
     warnings: tuple[str, ...] = ()
+    stored: Stored | None = None
 
 
 class Dataset(ABC):

@@ -1,16 +1,10 @@
 """Own images: ``rgb/`` (or ``color/``) beside ``depth/`` or ``xyz/``, with equal stems; ``mask/``, ``foreground/``.
 
 They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``).
-``xyz/`` holds organised point clouds (`das3d_aug.files.clouds`); clouds with colours need no ``rgb/``.  Depth is a
+``xyz/`` holds point clouds (`das3d_aug.files.clouds`), organised or to be projected or sorted into a grid
+(`das3d_aug.datasets.arranging`); clouds with colours need no ``rgb/``.  Depth is a
 16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is named by the user
-and never guessed:
-
-=========== ==============================================================================================
-plain       depth = stored / depth_scale (TUM: ``depth_scale=5000, unit="m"``; most cameras: ``unit="mm"``)
-disparity   depth = depth_scale / stored, with depth_scale = focal length in pixels x baseline
-sunrgbd     SUN RGB-D: the 16 bits rotated right by 3 give millimetres
-nyu         NYU v2 raw Kinect: the bytes swapped give a disparity d, and depth = 351.3 / (1092.5 − d) m
-=========== ==============================================================================================
+and never guessed (`das3d_aug.datasets.stored`), or by ``depth.json`` in the root, which holds options by their names.
 
 A SUN RGB-D file read as plain cannot be told from depth: its large steps only look wrong.  A disparity is that of
 equal principal points; where they differ (Middlebury's doffs), the difference must have been added.
@@ -18,7 +12,6 @@ equal principal points; where they differ (Middlebury's doffs), the difference m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
@@ -26,27 +19,27 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug.datasets.arranging import read_arranged
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
 from das3d_aug.datasets.listing import Group, list_files, list_groups
+from das3d_aug.datasets.stored import NAMES, STATED, Meaning
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import (
-    camera_file,
+    contained,
+    encode_depth,
     encode_mask,
     encode_png,
     encode_tiff,
-    read_camera_for,
-    read_organized,
+    read_json,
     read_plane,
     read_rgb,
 )
 from das3d_aug.files.clouds import CLOUD_SUFFIXES
-from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth
+from das3d_aug.geometry import Camera, move_along_rays, read_camera
 
 __all__ = ["FolderDataset", "encode_folder"]
 
 _SPLITS = ("train", "validation", "test")
-_ENCODINGS = ("plain", "disparity", "sunrgbd", "nyu")
-_DEPTH_KINDS = ("z", "range")
 _COLOUR = (".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff")
 _PLANE = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz")
 _ROLES = {"depth": _PLANE, "xyz": CLOUD_SUFFIXES, "mask": _PLANE, "foreground": _PLANE}
@@ -58,18 +51,11 @@ class FolderDataset(Dataset):
     Parameters
     ----------
     root : pathlib.Path
-        The folder; ``intrinsics.json``, ``camera.yaml`` … in it is read as the camera (`das3d_aug.files.camera_file`).
+        The folder; ``intrinsics.json`` or ``camera.json`` in it is read as the camera.
     how : str
         How it was recognised.
-    depth_scale : float, optional
-        Stored units per unit of depth (and of points).  Without it numbers stay as stored, and integers get the
-        unit ``"raw"`` unless ``unit`` is given.
-    unit : str, optional
-        The unit of depth; ``"unknown"`` if not given (``"mm"`` for sunrgbd and nyu without ``depth_scale``).
-    encoding : {"plain", "disparity", "sunrgbd", "nyu"}
-        What the stored numbers of ``depth/`` mean.
-    depth_kind : {"z", "range"}
-        Whether ``depth/`` is along the optical axis or along the viewing ray, which needs the camera.
+    depth_scale, unit, encoding, depth_kind, depth_axis, invalid
+        What the stored numbers mean, as for `das3d_aug.datasets.stored.Meaning`; without them what ``depth.json`` says.
     cloud_width : int, optional
         Points in a row of ``xyz/``, for clouds that do not say it; without it that of ``rgb/``.
 
@@ -83,27 +69,17 @@ class FolderDataset(Dataset):
 
     layout = "folder"
     expected = "rgb/ or color/ beside depth/ or xyz/, or xyz/ with colours; so too in <split>/<defect>/"
-    options = frozenset({"depth_scale", "unit", "encoding", "depth_kind", "cloud_width"})
+    options = frozenset({*NAMES, "cloud_width"})
 
     def __init__(
         self,
         root: Path,
         how: str,
         *,
-        depth_scale: float | None = None,
-        unit: str | None = None,
-        encoding: str = "plain",
-        depth_kind: str = "z",
         cloud_width: int | None = None,
+        **meaning: Any,
     ) -> None:
-        if depth_scale is not None and not (math.isfinite(depth_scale) and depth_scale > 0):
-            raise ParameterError(f"depth_scale must be positive, got {depth_scale!r}")
-        if encoding not in _ENCODINGS:
-            raise ParameterError(f"encoding must be one of {', '.join(_ENCODINGS)}, got {encoding!r}")
-        if encoding == "disparity" and depth_scale is None:
-            raise ParameterError("depth_scale is needed for encoding 'disparity': focal length in pixels x baseline")
-        if depth_kind not in _DEPTH_KINDS:
-            raise ParameterError(f"depth_kind must be one of {', '.join(_DEPTH_KINDS)}, got {depth_kind!r}")
+        self.meaning = _meaning(root, meaning)
         if cloud_width is not None and cloud_width < 1:
             raise ParameterError(f"cloud_width must be at least 1, got {cloud_width!r}")
         groups = _groups(root)
@@ -112,21 +88,17 @@ class FolderDataset(Dataset):
             raise FileError(root, "has depth/ and xyz/, and which is meant is not known; rename one of them")
         self._geometry = "xyz" if points else "depth"
         for name, changed, folder in (
-            ("encoding", encoding != "plain", "depth"),
-            ("depth_kind", depth_kind != "z", "depth"),
+            ("encoding", self.meaning.encoding != "plain", "depth"),
+            ("depth_kind", self.meaning.depth_kind != "z", "depth"),
+            ("depth_axis 'opengl'", self.meaning.depth_axis == "opengl", "xyz"),
             ("cloud_width", cloud_width is not None, "xyz"),
         ):
             if changed and folder != self._geometry:
                 raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry}/")
         self._coloured = any(_colour(group.folder) for group in groups)
-        self.depth_scale = depth_scale
-        self.unit = unit
-        self.encoding = encoding
-        self.depth_kind = depth_kind
         self.cloud_width = cloud_width
-        self._cameras: dict[tuple[int, ...], tuple[Camera | None, tuple[str, ...]]] = {}
         super().__init__(root, how, entries=[entry for group in groups for entry in _entries(group)])
-        if depth_kind == "range" and camera_file(root) is None:
+        if self.meaning.depth_kind == "range" and self._camera() is None:
             raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
 
     @classmethod
@@ -150,14 +122,16 @@ class FolderDataset(Dataset):
         """Read one sample; see `Dataset.open`."""
         rgb = read_rgb(self.file(entry, "rgb")) if self._coloured else None
         path = self.file(entry, self._geometry)
-        xyz = None
+        camera, xyz = self._camera(), None
         if self._geometry == "depth":
-            depth, unit = self._depth(path)
+            measured = self.meaning.measure(path, read_plane(path, name="depth"), camera)
         else:
-            cloud = read_organized(path, width=self.cloud_width or (rgb if rgb is None else rgb.shape[1]))
-            xyz, unit = self._scaled(cloud.xyz), self.unit or "unknown"
-            depth = points_to_depth(xyz)
-            rgb = cloud.rgb if rgb is None else rgb
+            size = self._size() if rgb is None else rgb.shape[:2]
+            measured, xyz, colours, camera = read_arranged(
+                path, meaning=self.meaning, width=self.cloud_width, size=size, camera=camera
+            )
+            rgb = colours if rgb is None else rgb
+        depth = measured.depth
         if rgb is None:
             raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
         partner = entry.files.get("rgb", path)
@@ -165,52 +139,36 @@ class FolderDataset(Dataset):
         mask = self.marked(entry, "mask", partner=partner, expected=rgb.shape)
         if mask is None and entry.label == 0:
             mask = np.zeros(rgb.shape[:2], dtype=bool)
-        camera, notes = self._camera(depth.shape)
         return Sample(
             entry=entry,
             rgb=rgb,
             depth=depth,
             valid=np.isfinite(depth) & (depth > 0),
-            unit=unit,
+            unit=measured.unit,
             xyz=xyz,
             intrinsics=camera,
-            warnings=notes,
             mask=mask,
             foreground=self.marked(entry, "foreground", partner=partner, expected=rgb.shape),
+            warnings=measured.warnings,
+            stored=measured.stored,
         )
 
-    def _camera(self, shape: tuple[int, ...]) -> tuple[Camera | None, tuple[str, ...]]:
-        """Return the camera of images of a size, and what its file says beside; it is read once."""
-        if shape not in self._cameras:
-            path = camera_file(self.root)
-            none: tuple[None, tuple[str, ...]] = (None, ())
-            found = none if path is None else read_camera_for(path, shape, depth_scale=self.depth_scale)
-            self._cameras[shape] = found
-        return self._cameras[shape]
+    def _camera(self) -> Camera | None:
+        for name in ("intrinsics.json", "camera.json"):
+            path = self.root / name
+            if path.exists():
+                return read_camera(contained(self.root, path))
+        return None
 
-    def _depth(self, path: Path) -> tuple[NDArray[np.float32], str]:
-        stored = read_plane(path, name="depth")
-        unit = self.unit or "unknown"
-        if self.encoding == "plain":
-            if path.suffix.lower() == ".pgm" and stored.dtype == np.uint16 and _looks_swapped(stored):
-                raise FileError(path, "looks like raw Kinect disparity with swapped bytes; open with encoding='nyu'")
-            depth = self._scaled(stored)
-            if stored.dtype.kind != "f" and self.depth_scale is None:
-                unit = self.unit or "raw"
-        elif self.encoding == "disparity":
-            depth = _from_disparity(stored, self.depth_scale or 1.0)
-        else:
-            if stored.dtype != np.uint16:
-                raise FileError(path, f"encoding {self.encoding!r} needs 16-bit integers, got {stored.dtype}")
-            depth = self._scaled(_sunrgbd(stored) if self.encoding == "sunrgbd" else _nyu(stored))
-            if self.depth_scale is None:
-                unit = self.unit or "mm"
-        camera = self._camera(stored.shape)[0] if self.depth_kind == "range" else None
-        return depth if camera is None else range_to_depth(depth, camera), unit
-
-    def _scaled(self, stored: NDArray[Any]) -> NDArray[np.float32]:
-        with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is invalid
-            return (stored if self.depth_scale is None else stored / np.float64(self.depth_scale)).astype(np.float32)
+    def _size(self) -> tuple[int, int] | None:
+        """Return the height and width of images that the camera's file names."""
+        for name in ("intrinsics.json", "camera.json"):
+            path = self.root / name
+            if path.exists():
+                said = read_json(contained(self.root, path))
+                height, width = said.get("height"), said.get("width")
+                return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+        return None
 
 
 def encode_folder(
@@ -232,7 +190,7 @@ def encode_folder(
     rgb : numpy.ndarray
         uint8, H x W x 3.
     depth : numpy.ndarray
-        H x W; uint16 becomes a 16-bit PNG, everything else a float32 TIFF.
+        H x W; uint16 becomes a 16-bit PNG, other integers a TIFF of their type, everything else a float32 TIFF.
     xyz : numpy.ndarray, optional
         H x W x 3, the source's points; moved along their rays to ``depth``, they are stored in its place.
     mask, rgb_mask, depth_mask : numpy.ndarray, optional
@@ -256,10 +214,9 @@ def encode_folder(
     files = {f"rgb/{name}.png": encode_png(rgb)}
     if xyz is not None:
         files[f"xyz/{name}.tiff"] = encode_tiff(move_along_rays(xyz.astype(np.float32), depth))
-    elif depth.dtype == np.uint16:
-        files[f"depth/{name}.png"] = encode_png(depth)
     else:
-        files[f"depth/{name}.tiff"] = encode_tiff(depth.astype(np.float32))
+        suffix, data = encode_depth(depth)
+        files[f"depth/{name}{suffix}"] = data
     for folder, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         if plane is not None:
             files[f"{folder}/{name}.png"] = encode_mask(plane)
@@ -299,25 +256,16 @@ def _entries(group: Group) -> Iterable[Entry]:
         )
 
 
-def _from_disparity(stored: NDArray[Any], scale: float) -> NDArray[np.float32]:
-    """Return ``scale`` / stored, 0 where the disparity is not positive or not finite."""
-    depth = np.zeros(stored.shape)
-    with np.errstate(over="ignore"):
-        np.divide(scale, stored, out=depth, where=stored > 0)
-        return depth.astype(np.float32)
-
-
-def _sunrgbd(stored: NDArray[np.uint16]) -> NDArray[Any]:
-    """Return millimetres: the writer of SUN RGB-D rotated them left by three bits."""
-    return (stored >> 3) | (stored << 13)
-
-
-def _nyu(stored: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Return millimetres, 0 where the disparity has none."""
-    disparity = stored.byteswap().astype(np.float64)  # whole numbers: 1092.5 is never met
-    return np.maximum(351.3 / (1092.5 - disparity) * 1000, 0)
-
-
-def _looks_swapped(stored: NDArray[np.uint16]) -> bool:
-    """Most numbers are beyond 11 bits, but not with their bytes swapped: true of 3 % of honest numbers."""
-    return bool(np.mean((stored > 2048) & (stored.byteswap() < 2048)) > 0.6)
+def _meaning(root: Path, options: dict[str, Any]) -> Meaning:
+    """Return what the options say, and where they say nothing what the file in the root says."""
+    path = root / STATED
+    if not path.exists():
+        return Meaning(**options)
+    stated = read_json(contained(root, path))
+    if unknown := sorted(stated.keys() - NAMES):
+        raise FileError(path, f"holds {unknown[0]!r}; it may hold {', '.join(NAMES)}")
+    try:
+        Meaning(**stated)
+    except ParameterError as error:
+        raise FileError(path, str(error)) from error
+    return Meaning(**stated | options)

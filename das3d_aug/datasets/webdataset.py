@@ -1,10 +1,12 @@
 """WebDataset shards, as `das3d_aug.generation` writes them: ``shard-<number>.tar`` beside ``das3d.json``.
 
 The files of a sample lie one after the other in the tar and share the part of their name before the first dot:
-``000123.rgb.png`` (8-bit colour), ``000123.depth.tiff`` (float32), ``000123.mask.png``, ``000123.rgb_mask.png`` and
-``000123.depth_mask.png`` (0 and 255), and ``000123.json`` (label, kind, severity, unit, camera, and the plan
-that makes the sample again).  So the ``webdataset`` package streams them; here they are read in any order, each
-from its place in the tar.
+``000123.rgb.png`` (8-bit colour), ``000123.depth.tiff`` or ``.depth.png``, ``000123.mask.png``,
+``000123.rgb_mask.png`` and ``000123.depth_mask.png`` (0 and 255), and ``000123.json`` (label, kind, severity, unit,
+camera, and the plan that makes the sample again).  Depth is float32 in that unit, unless the JSON says as ``stored``
+what its numbers mean, by the names of `das3d_aug.datasets.stored.Meaning`.
+
+So the ``webdataset`` package streams them; here they are read in any order, each from its place in the tar.
 
 Equal samples give equal bytes: ustar headers without time and owner, mode 0644.
 """
@@ -25,8 +27,9 @@ from numpy.typing import NDArray
 
 from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes
 from das3d_aug.datasets.listing import natural
+from das3d_aug.datasets.stored import Meaning
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_json, read_rgb
+from das3d_aug.files import contained, encode_depth, encode_mask, encode_png, read_json, read_rgb
 from das3d_aug.files.decode import MAX_BYTES
 from das3d_aug.geometry import camera_from_dict
 
@@ -40,6 +43,7 @@ _MEMBER = re.compile(rf"({_KEY})\.[0-9A-Za-z_.-]+")
 _ROLES = {
     "rgb.png": "rgb",
     "depth.tiff": "depth",
+    "depth.png": "depth",
     "mask.png": "mask",
     "rgb_mask.png": "rgb_mask",
     "depth_mask.png": "depth_mask",
@@ -120,21 +124,25 @@ class WebDatasetDataset(Dataset):
         """Read one sample; see `Dataset.open`."""
         path = self.file(entry, "rgb")
         rgb = read_rgb(path, data=self.read(entry, "rgb"))
-        depth = self.plane(entry, "depth", partner=path, expected=rgb.shape).astype(np.float32)
+        numbers = self.plane(entry, "depth", partner=path, expected=rgb.shape)
         about = self.record(entry)
         try:
             camera = None if about["intrinsics"] is None else camera_from_dict(about["intrinsics"])
             unit = str(about["unit"])
+            meaning = Meaning(**{"unit": unit, **about.get("stored", {})})
         except (KeyError, TypeError, ParameterError) as error:
             raise FileError(self.file(entry, "json"), f"has no unit or intrinsics: {error}") from error
+        measured = meaning.measure(self.file(entry, "depth"), numbers)
         return Sample(
             entry=entry,
             rgb=rgb,
-            depth=depth,
-            valid=np.isfinite(depth) & (depth > 0),
+            depth=measured.depth,
+            valid=np.isfinite(measured.depth) & (measured.depth > 0),
             unit=unit,
             intrinsics=camera,
             mask=self.plane(entry, "mask", partner=path, expected=rgb.shape) > 0,
+            warnings=measured.warnings,
+            stored=measured.stored,
         )
 
 
@@ -156,7 +164,7 @@ def encode_webdataset(
     rgb : numpy.ndarray
         uint8, H x W x 3.
     depth : numpy.ndarray
-        H x W, stored as float32.
+        H x W; uint16 becomes a 16-bit PNG, other integers a TIFF of their type, everything else a float32 TIFF.
     mask, rgb_mask, depth_mask : numpy.ndarray
         H x W, non-zero where anomalous (anywhere, in colour, in depth); stored as 0 and 255.
 
@@ -173,7 +181,8 @@ def encode_webdataset(
     known_shapes(rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     if re.fullmatch(_KEY, key) is None:
         raise ParameterError(f"key must be of letters, digits, '_' and '-', got {key!r}")
-    files = {f"{key}.rgb.png": encode_png(rgb), f"{key}.depth.tiff": encode_tiff(depth.astype(np.float32))}
+    suffix, data = encode_depth(depth)
+    files = {f"{key}.rgb.png": encode_png(rgb), f"{key}.depth{suffix}": data}
     for role, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         files[f"{key}.{role}.png"] = encode_mask(plane)
     return files

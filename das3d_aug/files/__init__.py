@@ -4,10 +4,19 @@ Here lives what knows a file format and nothing of data sets.  It may import geo
 """
 
 from das3d_aug.files.camera_files import camera_file, read_camera, read_camera_for
-from das3d_aug.files.clouds import OrganizedCloud, read_organized
+from das3d_aug.files.clouds import OrganizedCloud, read_organized, read_points
 from das3d_aug.files.decode import MAX_PIXELS, read_bytes
 from das3d_aug.files.documents import read_json, read_toml, read_yaml
-from das3d_aug.files.images import encode_mask, encode_png, encode_tiff, read_array, read_plane, read_rgb
+from das3d_aug.files.images import (
+    encode_depth,
+    encode_mask,
+    encode_png,
+    encode_tiff,
+    read_array,
+    read_plane,
+    read_rgb,
+)
+from das3d_aug.files.ply_out import encode_ply
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
 __all__ = [
@@ -15,7 +24,9 @@ __all__ = [
     "OrganizedCloud",
     "camera_file",
     "contained",
+    "encode_depth",
     "encode_mask",
+    "encode_ply",
     "encode_png",
     "encode_tiff",
     "open_atomic",
@@ -26,6 +37,7 @@ __all__ = [
     "read_json",
     "read_organized",
     "read_plane",
+    "read_points",
     "read_rgb",
     "read_toml",
     "read_yaml",

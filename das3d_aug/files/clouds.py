@@ -2,25 +2,23 @@
 
 An organised ("ordered", "structured") cloud is an image of points (x, y, z) in the frame of the camera, which looks
 along +z.  A pixel without a measurement keeps its place and holds NaN or zeros.  Clouds from which such points
-were dropped are no images any more and are refused.
+were dropped are no images any more: `read_points` gives their points, `read_organized` refuses them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.errors import FileError
-from das3d_aug.files.decode import damage_named, read_bytes
-from das3d_aug.files.images import read_array
+from das3d_aug.files.decode import damage_named, read_bytes, read_image
 from das3d_aug.files.ply_pcd import Points, decode_pcd, decode_ply
 from das3d_aug.geometry import points_to_depth
 
-__all__ = ["CLOUD_SUFFIXES", "OrganizedCloud", "read_organized"]
+__all__ = ["CLOUD_SUFFIXES", "OrganizedCloud", "Points", "read_organized", "read_points", "rows_and_columns"]
 
 CLOUD_SUFFIXES = (".tif", ".tiff", ".npy", ".npz", ".ply", ".pcd")
 """The types of files that are read."""
@@ -68,23 +66,58 @@ def read_organized(path: str | Path, *, width: int | None = None) -> OrganizedCl
         lies before the camera.
     """
     path = Path(path)
+    points = read_points(path)
+    shape = rows_and_columns(path, points, width=width)
+    rgb = None if points.rgb is None else points.rgb.reshape(*shape, 3)
+    return OrganizedCloud(_measured(path, points.xyz.reshape(*shape, 3)), rgb)
+
+
+def read_points(path: str | Path) -> Points:
+    """Read the points of a cloud or the vertices of a mesh as they are stored: PLY, PCD, TIFF, npy or npz.
+
+    Returns
+    -------
+    Points
+        xyz is float32, N x 3; rgb uint8, N x 3, or None; shape is (rows, columns) where the file says it, or None.
+
+    Raises
+    ------
+    FileError
+        If the file is missing, damaged, too large, or not of its extension's type.
+    """
+    path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in CLOUD_SUFFIXES:
         raise FileError(path, f"the type {path.suffix!r} is not read; use one of {', '.join(CLOUD_SUFFIXES)}")
     if suffix not in _DECODERS:
-        return OrganizedCloud(_measured(path, read_array(path, name="xyz")), None)
+        return _array(path)
     kind, magic, decode = _DECODERS[suffix]
     data = read_bytes(path)
     if not data.startswith(magic):
         raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}")
     with damage_named(path, kind):
-        points = decode(data)
-    shape = _shape(path, points, width)
-    rgb = None if points.rgb is None else points.rgb.reshape(*shape, 3)
-    return OrganizedCloud(_measured(path, points.xyz.reshape(*shape, 3)), rgb)
+        return decode(data)
 
 
-def _shape(path: Path, points: Points, width: int | None) -> tuple[int, int]:
+def _array(path: Path) -> Points:
+    array = read_image(path, name="xyz")
+    if array.ndim not in (2, 3) or array.shape[-1] != 3 or array.dtype.kind != "f":
+        raise FileError(
+            path, f"floats of shape H x W x 3 (or N x 3) are expected, got {array.dtype} of shape {array.shape}"
+        )
+    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is invalid
+        xyz = array.astype(np.float32).reshape(-1, 3)
+    return Points(xyz, None, (array.shape[0], array.shape[1]) if array.ndim == 3 else None)
+
+
+def rows_and_columns(path: Path, points: Points, *, width: int | None = None) -> tuple[int, int]:
+    """Return the size of an organised cloud: what it says, or rows of ``width`` points.
+
+    Raises
+    ------
+    FileError
+        If its points do not fill it.
+    """
     count = len(points.xyz)
     needed = "an organised cloud is needed: one point for every pixel, NaN or 0 where nothing was measured"
     if points.shape is not None:
@@ -98,10 +131,9 @@ def _shape(path: Path, points: Points, width: int | None) -> tuple[int, int]:
     return count // width, width
 
 
-def _measured(path: Path, points: NDArray[Any]) -> NDArray[np.float32]:
+def _measured(path: Path, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a copy with (0, 0, 0) for everything that is no measurement."""
-    with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, which is invalid
-        xyz = points.astype(np.float32)
+    xyz = points.copy()
     z = points_to_depth(xyz)
     if not (z > 0).any():
         if (z < 0).any():

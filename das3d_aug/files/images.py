@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files.decode import KINDS, Array, read_image
 
-__all__ = ["encode_mask", "encode_png", "encode_tiff", "read_array", "read_plane", "read_rgb"]
+__all__ = ["encode_depth", "encode_mask", "encode_png", "encode_tiff", "read_array", "read_plane", "read_rgb"]
 
 
 def read_rgb(path: str | Path, *, data: bytes | None = None) -> NDArray[np.uint8]:
@@ -117,6 +117,13 @@ def encode_png(array: Array) -> bytes:
 
     _, encoded = cv2.imencode(".png", np.ascontiguousarray(array[:, :, ::-1] if colour else array))
     return encoded.tobytes()
+
+
+def encode_depth(depth: Array) -> tuple[str, bytes]:
+    """Encode depth as stored, H x W, and return its suffix: uint16 PNG, other integers TIFF, else float32 TIFF."""
+    if depth.dtype == np.uint16:
+        return ".png", encode_png(depth)
+    return ".tiff", encode_tiff(depth if depth.dtype.kind in "ui" else depth.astype(np.float32))
 
 
 def encode_mask(mask: Array) -> bytes:

@@ -11,7 +11,7 @@ take ``test/synthetic`` as anomalous and ``test/good`` as normal and never look 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ from das3d_aug.datasets import (
     encode_mvtec3d,
     encode_webdataset,
 )
+from das3d_aug.datasets.stored import STATED, Stored
 from das3d_aug.errors import ParameterError
-from das3d_aug.geometry import depth_to_points, to_unit
+from das3d_aug.geometry import Orthographic, depth_to_points, move_along_rays, to_unit
 from das3d_aug.runs.folder import to_json
 from das3d_aug.synthesis import AnomalyPair
 
-__all__ = ["FORMATS", "Format", "default_format"]
+__all__ = ["FORMATS", "Format", "as_written", "default_format", "points_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,8 @@ class Format:
         The folder of the recipes, with a slash; empty if they lie beside the other files.
     sharded : bool
         Whether the files are packed into shards.
+    stores_numbers : bool
+        Whether depth is written as `Sample.stored` says, where a sample has it.
     """
 
     name: Callable[[Entry, str], str]
@@ -62,10 +65,24 @@ class Format:
     digits: int = 3
     recipes: str = "recipes/"
     sharded: bool = False
+    stores_numbers: bool = False
 
     def recipe(self, name: str) -> str:
         """Return the path of a sample's recipe."""
         return f"{self.recipes}{name}.json"
+
+
+def as_written(sample: Sample, *, depth_png: float | None) -> Sample:
+    """Return the sample, which will be written as 16-bit PNG of so many steps per unit if that is asked for.
+
+    Raises
+    ------
+    ParameterError
+        If its depth reaches beyond 16 bits.
+    """
+    if depth_png is None:
+        return sample
+    return replace(sample, stored=Stored.as_png(sample.depth, sample.unit, scale=depth_png))
 
 
 def default_format(layout: str) -> str:
@@ -88,18 +105,48 @@ def _index(entry: Entry, index: str) -> str:
 def _mvtec3d(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
     category, _, number = name.partition("/")
     place = f"synthetic/{number}" if pair.mask.any() else f"good/synthetic_{number}"
-    points = sample.xyz
+    points, moved = sample.xyz, None
     if points is None and sample.intrinsics is not None:
         points = depth_to_points(pair.depth, sample.intrinsics)  # these need not be moved
+    elif points is not None and _parallel(sample):
+        points = np.concatenate([points[:, :, :2], pair.depth[:, :, None]], axis=2)
+    elif points is not None:
+        moved = _metres(pair.depth, sample)
     return encode_mvtec3d(
         f"{category}/test/{place}",
         rgb=pair.rgb,
-        depth=None if sample.xyz is None else _metres(pair.depth, sample),
+        depth=moved,
         mask=pair.mask,
         rgb_mask=pair.rgb_changed,
         depth_mask=pair.depth_changed,
         xyz=None if points is None else _metres(points, sample),
     )
+
+
+def _parallel(sample: Sample) -> bool:
+    """Whether all points move along z: seen by parallel rays, as heights are."""
+    heights = sample.stored is not None and sample.stored.stand_off is not None
+    return heights or isinstance(sample.intrinsics, Orthographic)
+
+
+def points_of(sample: Sample, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the points of a sample at another depth, in its unit and on the axis of its source.
+
+    Raises
+    ------
+    ParameterError
+        If it has neither points nor a camera.
+    """
+    if sample.xyz is not None and not _parallel(sample):
+        return move_along_rays(sample.xyz, depth)
+    if sample.xyz is None and sample.intrinsics is None:
+        raise ParameterError(f"{sample.entry.key!r} has neither points nor a camera (intrinsics.json)")
+    points = depth_to_points(depth, sample.intrinsics) if sample.intrinsics and sample.xyz is None else sample.xyz
+    assert points is not None
+    z = depth
+    if sample.stored is not None and sample.stored.stand_off is not None:
+        z = np.where(depth > 0, np.float32(sample.stored.stand_off) - depth, np.float32(0))
+    return np.concatenate([points[:, :, :2], z[:, :, None]], axis=2)
 
 
 def _has_points(sample: Sample) -> None:
@@ -123,21 +170,26 @@ def _eyecandies(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes
 
 
 def _folder(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
-    return encode_folder(name, **_images(pair))
+    return encode_folder(name, **_images(sample, pair))
 
 
-def _camera_file(sample: Sample) -> dict[str, bytes]:
-    return {} if sample.intrinsics is None else {"intrinsics.json": to_json(sample.intrinsics.to_dict())}
+def _common_files(sample: Sample) -> dict[str, bytes]:
+    files = {}
+    if sample.intrinsics is not None:
+        files["intrinsics.json"] = to_json(sample.intrinsics.to_dict())
+    if sample.stored is not None:
+        files[STATED] = to_json(sample.stored.meaning.stated())
+    return files
 
 
 def _webdataset(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
-    return encode_webdataset(name, **_images(pair))
+    return encode_webdataset(name, **_images(sample, pair))
 
 
-def _images(pair: AnomalyPair) -> dict[str, NDArray[Any]]:
+def _images(sample: Sample, pair: AnomalyPair) -> dict[str, NDArray[Any]]:
     return {
         "rgb": pair.rgb,
-        "depth": pair.depth,
+        "depth": pair.depth if sample.stored is None else sample.stored.restore(pair.depth, sample.depth),
         "mask": pair.mask,
         "rgb_mask": pair.rgb_changed,
         "depth_mask": pair.depth_changed,
@@ -156,7 +208,7 @@ _FAMILY = {"realiad_d3": "mvtec3d", "adam3d": "mvtec3d"}
 
 FORMATS = {
     "mvtec3d": Format(name=_numbered, encode=_mvtec3d, check=_has_points),
-    "folder": Format(name=_after_source, encode=_folder, common=_camera_file),
+    "folder": Format(name=_after_source, encode=_folder, common=_common_files, stores_numbers=True),
     "eyecandies": Format(name=_numbered, encode=_eyecandies),
-    "webdataset": Format(name=_index, encode=_webdataset, digits=6, recipes="", sharded=True),
+    "webdataset": Format(name=_index, encode=_webdataset, digits=6, recipes="", sharded=True, stores_numbers=True),
 }

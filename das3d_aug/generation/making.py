@@ -17,7 +17,7 @@ from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
-from das3d_aug.generation.formats import FORMATS
+from das3d_aug.generation.formats import FORMATS, as_written
 from das3d_aug.preparation import resize_sample
 from das3d_aug.runs.folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
@@ -46,6 +46,7 @@ class Job:
     shard_size: int | None
     common: Mapping[str, bytes]
     digits: int
+    depth_png: float | None
     out: Path
 
     def name(self, entry: Entry, index: int) -> str:
@@ -63,17 +64,20 @@ class Task:
 
 @dataclass
 class Tally:
-    """What was done; failures by the position of the source."""
+    """What was done; failures by the position of the source; by each sentence of a source's warnings, which said it."""
 
     written: int = 0
     kept: int = 0
     failures: dict[int, tuple[str, str]] = field(default_factory=dict)
+    warnings: dict[str, set[int]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: {_READING: 0.0, _SYNTHESIS: 0.0, _WRITING: 0.0})
 
     def add(self, other: Tally) -> None:
         """Count what another one counted."""
         self.written += other.written
         self.failures |= other.failures
+        for sentence, positions in other.warnings.items():
+            self.warnings.setdefault(sentence, set()).update(positions)
         for part, seconds in other.seconds.items():
             self.seconds[part] += seconds
 
@@ -144,9 +148,11 @@ def _of_source(
     """Yield the name and files of each sample, in the order in which they must be written: the recipe last."""
     target = FORMATS[job.layout]
     with tally.timed(_READING):
-        sample = resize_sample(job.dataset.open(entry), job.size)
+        sample = as_written(resize_sample(job.dataset.open(entry), job.size), depth_png=job.depth_png)
         sources = source_digests(job.dataset, entry)
         texture = None if job.textures is None else _textures(job.textures)
+    for sentence in sample.warnings:
+        tally.warnings.setdefault(sentence, set()).add(indices[0] // job.per_image)
     if target.common(sample) != job.common:
         raise ParameterError("its camera is another one than the first sample's; use format 'webdataset'")
     for index in indices:
@@ -186,6 +192,10 @@ def _of_source(
                 "plan": pair.plan.to_dict(),
                 "files": {path: digest(data) for path, data in files.items()},
             }
+            if job.depth_png is not None:
+                record["depth_png"] = job.depth_png
+            if target.stores_numbers and sample.stored is not None:
+                record["stored"] = sample.stored.meaning.stated()
             files[target.recipe(name)] = to_json(record)
         yield name, files
 

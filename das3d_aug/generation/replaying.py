@@ -9,8 +9,8 @@ from pathlib import Path
 from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.webdataset import read_shard_sample
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, read_bytes, read_json
-from das3d_aug.generation.formats import FORMATS
+from das3d_aug.files import contained, encode_ply, read_bytes, read_json
+from das3d_aug.generation.formats import FORMATS, as_written, points_of
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.runs.folder import HEADER, digest, source_digests
 from das3d_aug.synthesis import Plan, render
@@ -29,10 +29,13 @@ class Replay:
         The bytes by relative path, or by member of the shard; the recipe last.
     differences : tuple of str
         ``"<path>: <what is different>"``; empty if every byte is as recorded and as on disk.
+    clouds : mapping of str to bytes
+        If asked for, ``points/<sample>_before.ply`` and ``_after.ply``, which a viewer opens; they are not compared.
     """
 
     files: Mapping[str, bytes]
     differences: tuple[str, ...]
+    clouds: Mapping[str, bytes]
 
 
 def replay(
@@ -41,6 +44,7 @@ def replay(
     sample: str | None = None,
     source: str | Path | None = None,
     textures: str | Path | None = None,
+    points: bool = False,
 ) -> Replay:
     """Make a sample again from its recipe and compare it with what was written.
 
@@ -52,6 +56,8 @@ def replay(
         Which sample of the shard, for example ``"000123"``.
     source, textures : path, optional
         Where the source and the textures are now; by default where they were, seen from the folder.
+    points : bool
+        Give the points before and after too, in the unit of the source.
 
     Returns
     -------
@@ -60,7 +66,7 @@ def replay(
     Raises
     ------
     ParameterError
-        If ``sample`` is missing for a shard, or given for a recipe.
+        If ``sample`` is missing for a shard, or given for a recipe; or there are neither points nor a camera.
     FileError
         If the recipe or a source file is missing, damaged or not the one that was recorded.
     """
@@ -94,7 +100,7 @@ def replay(
                 raise FileError(entry.files[role], f"is not the file from which {path.name} was made")
     except (KeyError, TypeError, AttributeError, ParameterError) as error:
         raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
-    normal = resize_sample(dataset.open(entry), shape)
+    normal = as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
     texture = None if folder is None else as_source(folder)
     pair = render(normal.rgb, normal.depth, plan, texture=texture, foreground=normal.foreground)
     files = written.encode(name, normal, pair)
@@ -106,7 +112,11 @@ def replay(
         for name, data in files.items()
         if (difference := _difference(data, recorded.get(name), members.get(name)))
     ]
-    return Replay(files={**files, recipe: members[recipe]}, differences=tuple(differences))
+    clouds = {}
+    if points:
+        for when, colour, depth in (("before", normal.rgb, normal.depth), ("after", pair.rgb, pair.depth)):
+            clouds[f"points/{name}_{when}.ply"] = encode_ply(points_of(normal, depth), colour)
+    return Replay(files={**files, recipe: members[recipe]}, differences=tuple(differences), clouds=clouds)
 
 
 def _difference(made: bytes, recorded: str | None, stored: bytes | None) -> str | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from typing import Any
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.generation.formats import FORMATS, default_format
+from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
@@ -70,6 +71,8 @@ class Summary:
         Anomalous samples of the source, which are never used.
     failures : tuple of (path, reason)
         Sources that could not be used, in the order of the listing.
+    warnings : tuple of (how many sources, sentence)
+        What is odd about the sources that this run read, each sentence once.
     seconds : mapping
         Time spent in ``"reading"``, ``"synthesis"`` and ``"encoding and writing"``, summed over the workers.
     """
@@ -82,6 +85,7 @@ class Summary:
     kept: int
     left_out: int
     failures: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...]
     seconds: Mapping[str, float]
 
 
@@ -97,6 +101,7 @@ def generate(
     layout: str | None = None,
     format: str | None = None,  # noqa: A002 (the name of the option)
     shard_size: int = 256,
+    depth_png: float | None = None,
     workers: int = 0,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -132,9 +137,13 @@ def generate(
         * "eyecandies": ``<category>/test_public/data``; depth is rounded to 16 bits;
         * "webdataset": ``shard-<number>.tar``, for large runs (`das3d_aug.datasets.webdataset`).
 
-        In "mvtec3d" and "eyecandies" depth of a known unit is in metres.
+        In "mvtec3d" and "eyecandies" depth of a known unit is in metres.  In the others heights are written as they
+        were stored, in their type and scale.
     shard_size : int
         Samples per shard of "webdataset"; 256 of them take about 90 MB at 256 x 256 pixels.
+    depth_png : float, optional
+        Write depth as 16-bit PNG of so many steps per unit, 0 = not measured, in "folder" and "webdataset".  Choose
+        steps finer than the recipe's ``mask_threshold``: what is marked must not vanish.
     workers : int
         Processes; 0 works in this one.  Scripts that use workers need ``if __name__ == "__main__":``.
     limit : int, optional
@@ -178,7 +187,11 @@ def generate(
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
     shape = parse_size(size)
-    first = resize_sample(_first_readable(dataset, entries), shape)
+    if depth_png is not None and not (0 < depth_png < math.inf and target.stores_numbers):
+        raise ParameterError(
+            f"depth_png must be positive, and is for the formats folder and webdataset, got {depth_png!r}"
+        )
+    first = as_written(resize_sample(_first_readable(dataset, entries), shape), depth_png=depth_png)
     target.check(first)
     job = Job(
         dataset=copy(dataset),
@@ -192,6 +205,7 @@ def generate(
         shard_size=shard_size if target.sharded else None,
         common=target.common(first),
         digits=max(target.digits, len(str(total - 1))),
+        depth_png=depth_png,
         out=out,
     )
     job.dataset.entries = ()  # a task brings its own entries
@@ -209,6 +223,7 @@ def generate(
         "textures": None if textures is None else listing_digest(textures),
         "format": written_as,
         "shard_size": job.shard_size,
+        **({} if depth_png is None else {"depth_png": depth_png}),
     }
     asked = total if limit is None else min(limit, total)
     tally = Tally()
@@ -233,6 +248,7 @@ def generate(
         kept=tally.kept,
         left_out=sum(entry.label == 1 for entry in dataset.entries),
         failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
+        warnings=tuple((f"{len(positions)} sources", text) for text, positions in sorted(tally.warnings.items())),
         seconds=tally.seconds,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from das3d_aug.geometry.camera_spellings import Description, camera_from_dict, describe_camera
 from das3d_aug.geometry.cameras import Camera, Intrinsics, Orthographic
 from das3d_aug.geometry.points import depth_to_points, move_along_rays, normals, points_to_depth, range_to_depth
+from das3d_aug.geometry.projection import project_points, sort_into_grid
 from das3d_aug.geometry.units import to_unit
 
 __all__ = [
@@ -23,7 +24,10 @@ __all__ = [
     "move_along_rays",
     "normals",
     "points_to_depth",
+    "project_points",
     "range_to_depth",
+    "read_camera",
+    "sort_into_grid",
     "to_unit",
 ]
 

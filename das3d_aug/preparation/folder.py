@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass
@@ -65,7 +66,8 @@ class PreparationSummary:
     failures : tuple of (path, reason)
         Sources that could not be prepared, in the order of the listing.
     warnings : tuple of (key, reason)
-        Samples of this or an earlier run of which everything was kept, because no plane or cluster was found.
+        Samples of this or an earlier run of which everything was kept, because no plane or cluster was found; and what
+        is odd about the sources, each sentence once, behind how many samples it is said of.
     seconds : mapping
         Time spent in ``"reading"``, ``"preparing"`` and ``"encoding and writing"``, summed over the workers.
     """
@@ -95,6 +97,7 @@ class _Outcome:
     key: str
     written: bool = False
     failure: tuple[str, str] | None = None
+    said: tuple[str, ...] = ()
     seconds: tuple[float, ...] = (0.0, 0.0, 0.0)
 
 
@@ -164,11 +167,13 @@ def prepare(
     written = kept = 0
     seconds = [0.0] * len(_PARTS)
     failures = {}
+    said: Counter[str] = Counter()
     with sole_writer(out, wait=wait):
         claim(out, source=source, textures=None, settings=common)
         with contextlib.closing(unordered_map(partial(_make, job), asked, workers=workers)) as outcomes:
             for done, outcome in enumerate(outcomes, 1):
                 seconds = [sum(pair) for pair in zip(seconds, outcome.seconds, strict=True)]
+                said.update(outcome.said)
                 if outcome.failure is not None:
                     failures[outcome.key] = outcome.failure
                 elif outcome.written:
@@ -191,7 +196,10 @@ def prepare(
         written=written,
         kept=kept,
         failures=tuple(failures[entry.key] for entry in asked if entry.key in failures),
-        warnings=tuple((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
+        warnings=(
+            *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
+            *((f"{count} samples", text) for text, count in sorted(said.items())),
+        ),
         seconds=dict(zip(_PARTS, seconds, strict=True)),
     )
 
@@ -211,7 +219,7 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
         clock.append(time.perf_counter())
         before = _record(job.out, entry)
         if before is not None and before["key"] == key:
-            return _Outcome(key=entry.key, seconds=(clock[1] - clock[0], 0.0, 0.0))
+            return _Outcome(key=entry.key, said=sample.warnings, seconds=(clock[1] - clock[0], 0.0, 0.0))
         prepared = remove_and_resize(sample, job.settings)
         clock.append(time.perf_counter())
         files = encode_prepared(
@@ -238,7 +246,8 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
     remove_mark(job.out, mark)  # while files are replaced, the sample is not complete
     write_files(job.out, {**files, mark: to_json(record)})
     clock.append(time.perf_counter())
-    return _Outcome(key=entry.key, written=True, seconds=tuple(end - start for start, end in itertools.pairwise(clock)))
+    seconds = tuple(end - start for start, end in itertools.pairwise(clock))
+    return _Outcome(key=entry.key, written=True, said=sample.warnings, seconds=seconds)
 
 
 def _row(entry: Entry, prepared: Prepared, files: Mapping[str, bytes]) -> dict[str, Any]:

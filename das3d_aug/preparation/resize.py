@@ -57,4 +57,5 @@ def resize_sample(sample: Sample, shape: tuple[int, int] | None) -> Sample:
         intrinsics=camera and camera.scaled(shape[0] / old[0], shape[1] / old[1]),
         mask=None if sample.mask is None else sample.mask[nearest],
         foreground=None if sample.foreground is None else sample.foreground[nearest],
+        stored=None if sample.stored is None else sample.stored.at(nearest),
     )

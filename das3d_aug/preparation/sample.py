@@ -31,6 +31,8 @@ from das3d_aug.preparation.settings import Preparation
 __all__ = ["Prepared", "prepare_sample"]
 
 _PADDED_TO = 100
+_ROBUST = (1, 99)  # percentiles
+_OUTLYING = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,9 +124,23 @@ def prepare_sample(
 
 
 def depth_range(prepared: Prepared | Sample) -> Normalisation:
-    """Return the nearest and farthest depth of an image that is in its unit."""
+    """Return the nearest and farthest depth of an image that is in its unit, flying pixels left out (`_extent`)."""
     measured = prepared.depth[prepared.valid]
-    return Normalisation(float(measured.min()), float(measured.max()))
+    part = measured if prepared.foreground is None else prepared.depth[prepared.valid & prepared.foreground]
+    return Normalisation(*_extent(part if part.size else measured, within=measured))
+
+
+def _extent(part: NDArray[np.float32], *, within: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the least and the largest number ``within``, but for outliers.
+
+    These lie farther outside the 1st … 99th percentile of the ``part`` than three times the distance between these:
+    flying pixels do, and no surface of a part, whose extremes lie near its percentiles.
+    """
+    low, high = np.percentile(part, _ROBUST)
+    reach = _OUTLYING * (high - low)
+    if reach > 0:
+        within = within[(within >= low - reach) & (within <= high + reach)]
+    return float(within.min()), float(within.max())
 
 
 def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
@@ -148,7 +164,8 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     if not foreground.any():
         raise ForegroundError(f"{key}: nothing is left: no valid depth, or an empty foreground")
     removed = sample.valid & ~foreground
-    farthest = sample.depth[foreground].max()
+    part = sample.depth[foreground]
+    farthest = np.float32(_extent(part, within=part)[1])
     made = replace(
         sample,
         rgb=np.where(removed[:, :, None], np.uint8(0), sample.rgb),
@@ -156,6 +173,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
         xyz=xyz,
         mask=None if sample.mask is None else sample.mask.copy(),
         foreground=foreground.copy(),
+        stored=None,
     )
     made = resize_sample(_padded(made) if settings.pad else made, parse_size(settings.size))
     valid = made.depth > 0

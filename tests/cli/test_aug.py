@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from das3d_cli.aug import main
+from helpers.dumps import write_folder
 
 from das3d_aug import doctor
 from das3d_aug.datasets.demo import FAMILIES
-from das3d_aug.files import read_rgb
+from das3d_aug.files import encode_tiff, read_plane, read_rgb
 
 
 def run(*arguments: object) -> Result:
@@ -170,3 +171,20 @@ def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -
     assert len(list((tmp_path / "again").glob("000005.*"))) == 6
     error_line(run("replay", out / "shard-000001.tar"), "sample must be given")
     error_line(run("generate", parts, "--out", tmp_path / "other", "--format", "zip"), "'zip'")
+
+
+def test_what_is_odd_about_the_depth_is_said_once_and_named_numbers_are_not(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path / "parts")
+    for path in sorted((parts / "depth").iterdir()):
+        depth = read_plane(path)
+        depth[:4] = 65535
+        path.write_bytes(encode_tiff(depth))
+    said = run("generate", parts, "--out", tmp_path / "a", "--limit", "2").stderr
+    assert said.count("warning") == 1
+    assert "warning: 2 sources: many pixels hold 65535, an extreme: if it means 'not measured', say --invalid" in said
+    assert "warning" not in run("generate", parts, "--out", tmp_path / "b", "--invalid", "65535,-1").stderr
+    assert "numbers joined by commas" in run("preview", parts, "--invalid", "x").stderr
+    done = run("preview", parts, "--invalid", "-32768", "--depth-axis", "towards", "--out", tmp_path / "s.png")
+    assert "holds the height 65535" in done.stderr
+    recipe = next((tmp_path / "a" / "recipes").rglob("*.json"))
+    assert "--points needs --out" in run("replay", recipe, "--points", "ply").stderr

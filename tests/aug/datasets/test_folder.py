@@ -309,3 +309,57 @@ def test_the_command_line_passes_the_options(tmp_path):
         done = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", str(tmp_path / "sheet.png"), *options])
         assert done.exit_code == code, done.output
         assert word in done.output
+
+
+def test_a_cloud_of_no_order_is_seen_by_its_camera(tmp_path):
+    order = RNG.permutation(DEPTH.size)
+    order = order[DEPTH.ravel()[order] > 0][:-9]  # the invalid points were dropped, and some others
+    shown = np.zeros(DEPTH.size, bool)
+    shown[order] = True
+    points, colours = XYZ.reshape(-1, 3)[order], RGB.reshape(-1, 3)[order]
+    expected = np.where(shown.reshape(DEPTH.shape), DEPTH, 0)
+    camera(tmp_path)
+    path = put(tmp_path / "xyz" / "a.npy", points)
+    with pytest.raises(FileError, match=r"make a row.*or give width and height beside the camera in intrinsics\.json"):
+        next(iter(open_dataset(tmp_path)))
+    sized = {"fx": 70.0, "fy": 71.0, "cx": 6.5, "cy": 4.5, "width": 14, "height": 10}
+    put(tmp_path / "intrinsics.json", json.dumps(sized).encode())
+    with pytest.raises(FileError, match="has no colours"):
+        next(iter(open_dataset(tmp_path)))
+    path.unlink()
+    record = np.zeros(len(points), np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)]))
+    record["xyz"], record["rgb"] = points, colours
+    head = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
+    head += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
+    mesh = ["element face 1", "property list uchar int vertex_indices", "end_header", ""]
+    put(tmp_path / "xyz" / "a.ply", "\n".join(head + mesh).encode() + record.tobytes() + b"\3" + bytes(12))
+    (sample,) = open_dataset(tmp_path)
+    assert np.array_equal(sample.depth, expected)
+    assert np.array_equal(sample.valid, expected > 0)
+    assert np.array_equal(sample.rgb, np.where(expected[:, :, None] > 0, RGB, 0))
+    assert sample.intrinsics == CAMERA
+    assert sample.xyz is None
+    put(tmp_path / "rgb" / "a.png", encode_png(RGB))  # an image says the size too
+    camera(tmp_path)
+    (sample,) = open_dataset(tmp_path)
+    assert np.array_equal(sample.depth, expected)
+    assert np.array_equal(sample.rgb, RGB)
+
+
+def test_rows_of_a_profiler_are_sorted_into_their_grid(tmp_path):
+    v, u = np.mgrid[:10, :14]
+    rows = np.stack([100 + 0.02 * u, 0.05 * v, np.sin(u) * 2], -1)
+    kept = RNG.random((10, 14)) > 0.2
+    kept[0, 0] = kept[9, 13] = True
+    put(tmp_path / "rgb" / "a.png", encode_png(RGB))
+    put(tmp_path / "xyz" / "a.npy", rows[kept])
+    (sample,) = open_dataset(tmp_path, depth_axis="towards", unit="mm")
+    assert np.array_equal(sample.valid, kept)
+    np.testing.assert_allclose(sample.depth[kept], 1000 - rows[kept][:, 2], rtol=1e-6)
+    np.testing.assert_allclose([sample.intrinsics.pitch_x, sample.intrinsics.pitch_y], [0.02, 0.05], rtol=1e-3)
+    np.testing.assert_allclose(sample.xyz[kept][:, :2], rows[kept][:, :2], rtol=1e-6)
+    restored = sample.stored.restore(sample.depth, sample.depth)
+    np.testing.assert_array_equal(restored, np.where(kept, rows[:, :, 2], np.nan).astype(np.float32))
+    put(tmp_path / "xyz" / "a.npy", RNG.uniform(1, 2, (77, 3)))
+    with pytest.raises(FileError, match=r"77 points.*or give the camera as intrinsics\.json.*on no regular grid"):
+        next(iter(open_dataset(tmp_path)))

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from das3d_aug.errors import FileError
-from das3d_aug.files import read_organized
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import encode_ply, read_organized
 from das3d_aug.files.ply_pcd import _lzf
 
 RNG = np.random.default_rng(5)
@@ -426,8 +426,8 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path):
     code = """
 import resource, sys
 from pathlib import Path
-from das3d_aug.errors import FileError
-from das3d_aug.files import read_organized
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import encode_ply, read_organized
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)
 for path in sorted(Path(sys.argv[1]).iterdir()):
@@ -442,3 +442,30 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     refused = [line.split()[0] for line in run.stdout.splitlines()]
     assert refused == sorted(files)
     assert all("declared" in line for line in run.stdout.splitlines()), run.stdout
+
+
+@pytest.mark.parametrize("organised", [True, False])
+def test_points_are_written_as_open3d_and_the_reader_read_them(tmp_path, organised):
+    up = RNG.normal(size=XYZ.shape).astype(np.float32)
+    up /= np.linalg.norm(up, axis=2, keepdims=True)
+    xyz, rgb, normals = (array if organised else array.reshape(-1, 3) for array in (XYZ, RGB, up))
+    path = put(tmp_path, "a.ply", encode_ply(xyz, rgb, normals))
+    twin = open3d.io.read_point_cloud(str(path))
+    np.testing.assert_allclose(np.asarray(twin.points), XYZ.reshape(-1, 3))
+    np.testing.assert_allclose(np.asarray(twin.normals), up.reshape(-1, 3))
+    assert np.array_equal(np.rint(np.asarray(twin.colors) * 255), RGB.reshape(-1, 3))
+    cloud = read_organized(path, width=None if organised else WIDTH)
+    assert np.array_equal(cloud.xyz, XYZ)
+    assert np.array_equal(cloud.rgb, RGB)
+    assert read_organized(put(tmp_path, "b.ply", encode_ply(XYZ))).rgb is None
+
+
+def test_what_is_no_cloud_is_not_written():
+    for arrays, reason in (
+        ((XYZ[:, :, 0],), r"xyz must be N x 3 or H x W x 3, got the shape \(5, 7\)"),
+        ((XYZ, RGB[1:]), "rgb must have the shape"),
+        ((XYZ, RGB.astype(int)), "rgb must be uint8, got int64"),
+        ((XYZ, RGB, XYZ[0]), "normals must have the shape"),
+    ):
+        with pytest.raises(ParameterError, match=reason):
+            encode_ply(*arrays)

@@ -18,8 +18,8 @@ from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.datasets.webdataset import WebDatasetDataset
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff, read_camera, read_plane
-from das3d_aug.generation import generate
+from das3d_aug.files import encode_png, encode_tiff, read_camera, read_plane, read_points
+from das3d_aug.generation import generate, replay
 from das3d_aug.generation.formats import FORMATS, default_format
 from das3d_aug.geometry import Intrinsics, Orthographic
 from das3d_aug.preparation import resize_sample
@@ -188,3 +188,116 @@ def test_millimetres_become_metres(tmp_path: Path, written_as: str) -> None:
     np.testing.assert_allclose(sample.depth, part.depth, atol=1e-5)
     (recipe,) = recipes(out)
     assert json.loads(recipe.read_bytes())["unit"] == "mm"
+
+
+def write_heights(root: Path, numbers: np.ndarray) -> Path:
+    part = make_part("potato", seed=1, index=0, size=48)
+    put(root / "rgb/p.png", encode_png(part.rgb))
+    put(root / "depth/p.tiff", encode_tiff(numbers))
+    put(root / "intrinsics.json", json.dumps({"pitch_x": 0.1, "pitch_y": 0.1}).encode())
+    return root
+
+
+@pytest.mark.parametrize("written_as", ["folder", "webdataset"])
+@pytest.mark.parametrize(("dtype", "scale"), [(np.int16, 1000.0), (np.int32, 10000.0), (np.float32, None)])
+def test_heights_are_written_as_heights(tmp_path: Path, written_as: str, dtype: type, scale: float | None) -> None:
+    part = make_part("potato", seed=1, index=0, size=48)
+    heights = np.where(part.depth > 0, (np.median(part.depth) - part.depth) * 1000, 0) * (scale or 1.0)
+    numbers = heights.astype(dtype)
+    numbers[:2] = -32768
+    parts, out = write_heights(tmp_path / "parts", numbers), tmp_path / "out"
+    options: dict[str, Any] = {"depth_axis": "towards", "invalid": (-32768,), "unit": "mm"}
+    if scale is not None:
+        options["depth_scale"] = scale
+    recipe = replace(RECIPE, dropout=0.0, modality="depth")
+    summary = generate(parts, out, recipe=recipe, per_image=3, format=written_as, **options)
+    assert (summary.written, summary.failures, summary.warnings) == (3, (), ())
+    (normal,) = open_dataset(parts, **options)
+    dump = open_dataset(out)
+    changed = np.zeros(numbers.shape, bool)
+    for entry in dump.entries:
+        stored = read_plane(dump.file(entry, "depth"), data=dump.read(entry, "depth"))
+        assert stored.dtype == dtype
+        _, depth_changed = modality_masks(dump, entry)
+        np.testing.assert_array_equal(stored[~depth_changed], numbers[~depth_changed])
+        changed |= depth_changed & (stored != numbers)
+        made = dump.open(entry)
+        assert made.unit == "mm"
+        np.testing.assert_array_equal(made.valid, normal.valid)
+        pair = render(normal.rgb, normal.depth, Plan.from_dict(records(dump)[entry.key]["plan"]))
+        np.testing.assert_allclose(made.depth, pair.depth, atol=1e-4 + 0.5 / (scale or np.inf))
+    assert changed.any()
+    paths = sorted(out.glob("shard-*.tar")) or recipes(out)
+    for path in paths:
+        assert replay(path, sample="000000" if path.suffix == ".tar" else None).differences == ()
+
+
+@pytest.mark.parametrize("written_as", ["folder", "webdataset"])
+def test_depth_is_written_as_16_bit_png_if_that_is_asked_for(tmp_path: Path, written_as: str) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    summary = generate(parts, out, recipe=RECIPE, format=written_as, unit="m", depth_png=20000)
+    assert (summary.written, summary.failures) == (3, ())
+    source, dump = open_dataset(parts, unit="m"), open_dataset(out)
+    for sample in dump:
+        record = records(dump)[sample.entry.key]
+        assert sample.entry.files["depth"].suffix == ".png"
+        assert sample.unit == "m"
+        normal = source.open(next(entry for entry in source.entries if entry.key == record["source"]["key"]))
+        pair = render(normal.rgb, normal.depth, Plan.from_dict(record["plan"]))
+        np.testing.assert_allclose(sample.depth, pair.depth, atol=0.501 / 20000)
+        np.testing.assert_array_equal(sample.valid, normal.valid)
+    path = next(out.glob("shard-*.tar"), None)
+    assert replay(path or recipes(out)[0], sample="000000" if path else None).differences == ()
+    with pytest.raises(FileError, match=r"other settings wrote this folder \(depth_png\)"):
+        generate(parts, out, recipe=RECIPE, format=written_as, unit="m", depth_png=1000)
+
+
+def test_a_png_that_cannot_hold_the_depth_is_refused_at_once(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path / "parts")
+    for options, reason in (
+        ({"depth_png": 1e6}, "take fewer steps per unit"),
+        ({"depth_png": 0}, "depth_png must be positive"),
+        ({"depth_png": 100, "format": "eyecandies"}, "is for the formats folder and webdataset"),
+    ):
+        with pytest.raises(ParameterError, match=reason):
+            generate(parts, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("heights", [False, True])
+def test_points_before_and_after_are_given_on_request(tmp_path: Path, heights: bool) -> None:
+    options: dict[str, Any] = {"depth_axis": "towards", "unit": "mm"} if heights else {}
+    if heights:
+        part = make_part("potato", seed=1, index=0, size=48)
+        parts = write_heights(tmp_path / "parts", (300 - 1000 * part.depth).astype(np.float32))
+    else:
+        parts = write_mvtec(tmp_path / "parts")
+    recipe = replace(RECIPE, dropout=0.0, modality="depth")
+    generate(parts, tmp_path / "out", recipe=recipe, limit=1, format="folder", **options)
+    (recipe_path,) = recipes(tmp_path / "out")
+    assert replay(recipe_path).clouds == {}
+    clouds = replay(recipe_path, points=True).clouds
+    assert [name.rsplit("_", 1)[1] for name in clouds] == ["before.ply", "after.ply"]
+    (tmp_path / "a.ply").write_bytes(next(iter(clouds.values())))
+    (tmp_path / "b.ply").write_bytes(list(clouds.values())[1])
+    before, after = (read_points(tmp_path / name).xyz.reshape(48, 48, 3) for name in ("a.ply", "b.ply"))
+    dump = open_dataset(tmp_path / "out")
+    (entry,) = dump.entries
+    _, changed = modality_masks(dump, entry)
+    np.testing.assert_array_equal(before[~changed], after[~changed])
+    assert (before[changed] != after[changed]).any(axis=1).all()
+    stored = read_plane(dump.file(entry, "depth"))
+    np.testing.assert_allclose(after[dump.open(entry).valid][:, 2], stored[dump.open(entry).valid], atol=1e-4)
+
+
+def test_heights_in_a_set_of_points_move_straight_up(tmp_path: Path) -> None:
+    v, u = np.mgrid[:48, :48]
+    part = make_part("potato", seed=1, index=0, size=48)
+    xyz = np.dstack([u * 0.5, v * 0.5, 300 - 1000 * part.depth]).astype(np.float32)
+    put(tmp_path / "parts/rgb/p.png", encode_png(part.rgb))
+    put(tmp_path / "parts/xyz/p.tiff", encode_tiff(xyz))
+    recipe = replace(RECIPE, dropout=0.0, modality="depth")
+    generate(tmp_path / "parts", tmp_path / "out", recipe=recipe, format="mvtec3d", depth_axis="towards", unit="mm")
+    (sample,) = open_dataset(tmp_path / "out")
+    assert sample.xyz is not None
+    np.testing.assert_allclose(sample.xyz[..., :2][sample.valid], xyz[..., :2][sample.valid] / 1000, rtol=1e-6)

@@ -241,3 +241,37 @@ def test_any_size_and_content_is_prepared_or_refused_with_a_reason(shape: tuple[
     assert made.foreground.any()
     assert not (made.foreground & ~valid).any()
     np.testing.assert_array_equal(made.valid, valid)
+
+
+@pytest.mark.parametrize("flying", [0.05, 3.0])
+@pytest.mark.parametrize("normalise", ["image", "none"])
+def test_flying_pixels_do_not_stretch_the_range(flying: float, normalise: Any) -> None:
+    part = make_part("potato", seed=1, index=0, size=64)
+    entry = Entry(key="p", split="", defect="", label=None, files={})
+    clean = Sample(entry=entry, rgb=part.rgb, depth=part.depth, valid=part.valid, unit="m", xyz=part.xyz)
+    settings = Preparation(size=None, normalise=normalise)
+    expected = prepare_sample(clean, settings)
+    v, u = np.argwhere(expected.foreground)[::200].T
+    depth = part.depth.copy()
+    depth[v, u] = flying
+    foreground = expected.foreground
+    sample = replace(clean, depth=depth, xyz=None, foreground=foreground)
+    found = prepare_sample(sample, settings)
+    rest = np.ones(depth.shape, bool)
+    rest[v, u] = False
+    np.testing.assert_allclose(found.depth[rest], expected.depth[rest], atol=0.02 if normalise == "image" else 2e-3)
+    assert found.depth[v, u].max() > 1 if flying > 1 else found.depth[v, u].max() < expected.depth[v, u].min()
+
+
+def test_a_tall_needle_and_a_flat_part_keep_their_range() -> None:
+    entry = Entry(key="p", split="", defect="", label=None, files={})
+    rgb = np.zeros((40, 50, 3), np.uint8)
+    slope = 0.4 + np.linspace(0, 0.02, 2000, dtype=np.float32).reshape(40, 50)
+    needle = slope.copy()
+    needle[20, 20] = 0.37  # one and a half ranges above the rest
+    flat = np.full((40, 50), 0.4, np.float32)
+    flat[20, 20] = 0.39  # of a plane without noise nothing is an outlier
+    for depth in (slope, needle, flat):
+        sample = Sample(entry=entry, rgb=rgb, depth=depth, valid=depth > 0, unit="m")
+        found = prepare_sample(sample, Preparation(size=None, distance=0.0)).normalisation
+        assert found == Normalisation(float(depth.min()), float(depth.max()))
