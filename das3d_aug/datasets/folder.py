@@ -1,6 +1,8 @@
-"""Own images: ``rgb/`` (or ``color/``) beside ``depth/`` or ``xyz/``, with equal stems; ``mask/``, ``foreground/``.
+"""Own images: ``rgb/``, ``depth/`` or ``xyz/``, or colour beside one of the two; ``mask/``, ``foreground/``.
 
-They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``).
+They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``), by the
+rule of `das3d_aug.datasets.names`.  Without such folders the files of one folder are told apart by their names
+(``color_0001.png``, ``depth_0001.png``), and images whose names say nothing are colour.
 ``xyz/`` holds organised point clouds (`das3d_aug.files.clouds`); clouds with colours need no ``rgb/``.  Depth is a
 16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is named by the user
 and never guessed:
@@ -18,33 +20,45 @@ equal principal points; where they differ (Middlebury's doffs), the difference m
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
-from das3d_aug.datasets.listing import Group, list_files, list_groups
+from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, safe_parts
+from das3d_aug.datasets.listing import (
+    COLOUR,
+    MASKS,
+    PLANES,
+    POINTS,
+    Findings,
+    Group,
+    list_files,
+    list_groups,
+    role_folders,
+    visible,
+)
+from das3d_aug.datasets.names import shown
+from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_organized, read_plane, read_rgb
-from das3d_aug.files.clouds import CLOUD_SUFFIXES
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_organized, read_plane
 from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth, read_camera
 
 __all__ = ["FolderDataset", "encode_folder"]
 
-_SPLITS = ("train", "validation", "test")
 _ENCODINGS = ("plain", "disparity", "sunrgbd", "nyu")
 _DEPTH_KINDS = ("z", "range")
-_COLOUR = (".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff")
-_PLANE = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz")
-_ROLES = {"depth": _PLANE, "xyz": CLOUD_SUFFIXES, "mask": _PLANE, "foreground": _PLANE}
+_TYPES = {"rgb": COLOUR, "depth": PLANES, "xyz": POINTS}
+_MVTEC = "rgb/ beside xyz/"
 
 
 class FolderDataset(Dataset):
-    """Own RGB-D images or organised point clouds.
+    """Own colour images, depth images or organised point clouds, or colour beside one of the other two.
 
     Parameters
     ----------
@@ -73,7 +87,7 @@ class FolderDataset(Dataset):
     """
 
     layout = "folder"
-    expected = "rgb/ or color/ beside depth/ or xyz/, or xyz/ with colours; so too in <split>/<defect>/"
+    expected = "rgb/ beside depth/ or xyz/, or one of the three; so too in <split>/<defect>/; or a folder of images"
     options = frozenset({"depth_scale", "unit", "encoding", "depth_kind", "cloud_width"})
 
     def __init__(
@@ -97,39 +111,50 @@ class FolderDataset(Dataset):
             raise ParameterError(f"depth_kind must be one of {', '.join(_DEPTH_KINDS)}, got {depth_kind!r}")
         if cloud_width is not None and cloud_width < 1:
             raise ParameterError(f"cloud_width must be at least 1, got {cloud_width!r}")
-        groups = _groups(root)
-        depth, points = (any((group.folder / role).is_dir() for group in groups) for role in ("depth", "xyz"))
-        if depth and points:
+        findings = Findings(root)
+        groups = _groups(root, findings)
+        entries = [entry for group in groups for entry in _entries(group, findings)]
+        super().__init__(root, how, entries=entries, findings=findings)
+        if {"depth", "xyz"} <= self.roles:
             raise FileError(root, "has depth/ and xyz/, and which is meant is not known; rename one of them")
-        self._geometry = "xyz" if points else "depth"
+        self._geometry = next((role for role in ("depth", "xyz") if role in self.roles), None)
+        self._alone = groups[0].folder == root and form_of(root) is None
         for name, changed, folder in (
             ("encoding", encoding != "plain", "depth"),
             ("depth_kind", depth_kind != "z", "depth"),
             ("cloud_width", cloud_width is not None, "xyz"),
         ):
             if changed and folder != self._geometry:
-                raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry}/")
-        self._coloured = any(_colour(group.folder) for group in groups)
+                raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry or 'rgb'}/")
         self.depth_scale = depth_scale
         self.unit = unit
         self.encoding = encoding
         self.depth_kind = depth_kind
         self.cloud_width = cloud_width
-        super().__init__(root, how, entries=[entry for group in groups for entry in _entries(group)])
         if depth_kind == "range" and self._camera() is None:
             raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:
-        """Look for depth or points in the root and below splits, where ``rgb/`` beside ``xyz/`` is MVTec 3D-AD's."""
-        if form := _form(root):
+        """Look for folders of roles in the root and below splits, where ``rgb/`` beside ``xyz/`` is MVTec 3D-AD's.
+
+        Images alone are looked for last: there may be a picture beside the folders of any layout.
+        """
+        if form := form_of(root):
             return form
-        forms = [(group, form) for group in list_groups(root, _SPLITS) if (form := _form(group.folder))]
-        own = [(group, form) for group, form in forms if form != "rgb/ beside xyz/"]
-        if not own:
+        groups = list(list_groups(root))
+        forms = [(group, form) for group in groups if (form := form_of(group.folder) or told_apart(group.folder))]
+        if any(form == _MVTEC for _, form in forms):
+            forms = [
+                (group, form) for group, form in forms if form == "xyz/" or (" beside " in form and form != _MVTEC)
+            ]
+        if forms:
+            group, form = forms[0]
+            return f"{form} in {len(forms)} folders such as {shown(group.folder.relative_to(root).as_posix())}/"
+        if groups:
             return None
-        group, form = own[0]
-        return f"{form} in {len(own)} folders such as {group.folder.relative_to(root).as_posix()}/"
+        count = len(visible(root, COLOUR))
+        return told_apart(root) or (f"{count} images" if count else None)
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:
@@ -138,34 +163,42 @@ class FolderDataset(Dataset):
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        rgb = read_rgb(self.file(entry, "rgb")) if self._coloured else None
-        path = self.file(entry, self._geometry)
-        xyz = None
+        rgb, grey = self.colour(entry)
+        depth, xyz, unit = None, None, self.unit or "unknown"
         if self._geometry == "depth":
-            depth, unit = self._depth(path)
-        else:
+            depth, unit = self._depth(self.file(entry, "depth"))
+        elif self._geometry == "xyz":
+            path = self.file(entry, "xyz")
             cloud = read_organized(path, width=self.cloud_width or (rgb if rgb is None else rgb.shape[1]))
-            xyz, unit = self._scaled(cloud.xyz), self.unit or "unknown"
-            depth = points_to_depth(xyz)
-            rgb = cloud.rgb if rgb is None else rgb
-        if rgb is None:
-            raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
-        partner = entry.files.get("rgb", path)
-        check_size(path, depth.shape, partner=partner, expected=rgb.shape)
-        mask = self.marked(entry, "mask", partner=partner, expected=rgb.shape)
-        if mask is None and entry.label == 0:
-            mask = np.zeros(rgb.shape[:2], dtype=bool)
-        return Sample(
-            entry=entry,
-            rgb=rgb,
+            if rgb is None and self.mode != "depth":
+                rgb = cloud.rgb
+            if rgb is None and self.mode in ("rgb", "rgbd"):
+                raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
+            if self.mode != "rgb":
+                xyz = self._scaled(cloud.xyz)
+                depth = points_to_depth(xyz)
+        return self.assemble(
+            entry,
+            colour=(rgb, grey),
             depth=depth,
-            valid=np.isfinite(depth) & (depth > 0),
+            role=self._geometry or "rgb",
+            label=entry.label,
             unit=unit,
             xyz=xyz,
             intrinsics=self._camera(),
-            mask=mask,
-            foreground=self.marked(entry, "foreground", partner=partner, expected=rgb.shape),
         )
+
+    def restricted(self, mode: str) -> Self:
+        """Return a view of one modality, see `Dataset.restricted`; with "depth", images alone are depth."""
+        view = self
+        if mode == "depth" and self._alone and self.roles.isdisjoint({"depth", "xyz"}):
+            view = copy.copy(self)
+            view._geometry = "depth"
+            view.entries = tuple(_as_depth(entry) for entry in self.entries)
+            view.roles = self.roles - {"rgb"} | {"depth"}
+        view = super(FolderDataset, view).restricted(mode)
+        view._geometry = next((role for role in ("depth", "xyz") if role in view.roles), None)
+        return view
 
     def _camera(self) -> Camera | None:
         for name in ("intrinsics.json", "camera.json"):
@@ -202,8 +235,8 @@ class FolderDataset(Dataset):
 def encode_folder(
     key: str,
     *,
-    rgb: NDArray[np.uint8],
-    depth: NDArray[Any],
+    rgb: NDArray[np.uint8] | None = None,
+    depth: NDArray[Any] | None = None,
     xyz: NDArray[Any] | None = None,
     mask: NDArray[Any] | None = None,
     rgb_mask: NDArray[Any] | None = None,
@@ -215,9 +248,9 @@ def encode_folder(
     ----------
     key : str
         Its name; ``a/b`` becomes the stem ``a__b``.
-    rgb : numpy.ndarray
-        uint8, H x W x 3.
-    depth : numpy.ndarray
+    rgb : numpy.ndarray, optional
+        uint8, H x W x 3, or H x W for grey; needed without depth.
+    depth : numpy.ndarray, optional
         H x W; uint16 becomes a 16-bit PNG, everything else a float32 TIFF.
     xyz : numpy.ndarray, optional
         H x W x 3, the source's points; moved along their rays to ``depth``, they are stored in its place.
@@ -234,13 +267,15 @@ def encode_folder(
     ParameterError
         If shapes or dtypes do not fit, or the key is not a safe name.
     """
-    known_shapes(rgb=rgb, depth=depth, xyz=xyz, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
+    known_shapes(either=True, rgb=rgb, depth=depth, xyz=xyz, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     parts = safe_parts(key)
     name = "__".join(parts)
     if len(parts) > 1 and name.split("__") != parts:
         raise ParameterError(f"key must not hold '__' beside '/', two keys could get one name, got {key!r}")
-    files = {f"rgb/{name}.png": encode_png(rgb)}
-    if xyz is not None:
+    files = {} if rgb is None else {f"rgb/{name}.png": encode_png(rgb)}
+    if depth is None:
+        pass
+    elif xyz is not None:
         files[f"xyz/{name}.tiff"] = encode_tiff(move_along_rays(xyz.astype(np.float32), depth))
     elif depth.dtype == np.uint16:
         files[f"depth/{name}.png"] = encode_png(depth)
@@ -252,37 +287,39 @@ def encode_folder(
     return files
 
 
-def _colour(folder: Path) -> str | None:
-    return next((name for name in ("rgb", "color") if (folder / name).is_dir()), None)
+def _groups(root: Path, findings: Findings) -> list[Group]:
+    """Return the folders of samples, never none; `Group.split` is empty where the root is one."""
+    if form_of(root):
+        return [Group(root, "", "", "")]
+    listed = list(list_groups(root))
+    groups = [group for group in listed if form_of(group.folder) or told_apart(group.folder)]
+    if not groups:
+        return [Group(root, "", "", "")]
+    for group in listed:
+        if group not in groups:
+            findings.add(group.folder, "holds no rgb/, depth/ or xyz/ with files")
+    look_around(root, groups, findings)
+    return groups
 
 
-def _form(folder: Path) -> str | None:
-    """Return what makes a folder one of RGB-D images, in words."""
-    colour = _colour(folder)
-    if colour and (folder / "depth").is_dir():
-        return f"{colour}/ beside depth/"
-    if (folder / "xyz").is_dir():
-        return f"{colour}/ beside xyz/" if colour else "xyz/"
-    return None
+def _entries(group: Group, findings: Findings) -> Iterator[Entry]:
+    found = role_folders(group.folder, findings)
+    if found.keys().isdisjoint(_TYPES):
+        roles = mixed_roles(group, findings)
+    else:
+        roles = {role: list_files(found[role], types, findings) for role, types in _TYPES.items() if role in found}
+        roles["mask"] = masks_of(group, found, findings)
+        for path in visible(group.folder, COLOUR):
+            findings.add(path, f"not read, since it lies beside {'/, '.join(roles)}/ and not in one of them")
+        strangers(group.folder, findings)
+    if "foreground" in found:
+        roles["foreground"] = list_files(found["foreground"], MASKS, findings)
+    return entries_of(group, roles, findings)
 
 
-def _groups(root: Path) -> list[Group]:
-    return [Group(root, "", "", "")] if _form(root) else list(list_groups(root, _SPLITS))
-
-
-def _entries(group: Group) -> Iterable[Entry]:
-    roles = {"rgb": list_files(group.folder / (_colour(group.folder) or "rgb"), _COLOUR)}
-    for role, suffixes in _ROLES.items():
-        roles[role] = list_files(group.folder / role, suffixes)
-    for stem in roles["rgb"].keys() | roles["depth"].keys() | roles["xyz"].keys():
-        yield Entry(
-            key="/".join([*filter(None, group[1:]), stem]),
-            split=group.split,
-            defect=group.name,
-            label=int(group.name != "good") if group.name else None,
-            files={role: found[stem] for role, found in roles.items() if stem in found},
-            category=group.category,
-        )
+def _as_depth(entry: Entry) -> Entry:
+    files = {"depth" if role == "rgb" else role: path for role, path in entry.files.items()}
+    return replace(entry, files=files)
 
 
 def _from_disparity(stored: NDArray[Any], scale: float) -> NDArray[np.float32]:

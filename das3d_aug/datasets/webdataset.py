@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes
 from das3d_aug.datasets.listing import natural
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_json, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_colour, read_json, read_plane
 from das3d_aug.files.decode import MAX_BYTES
 from das3d_aug.geometry import camera_from_dict
 
@@ -118,31 +118,31 @@ class WebDatasetDataset(Dataset):
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        path = self.file(entry, "rgb")
-        rgb = read_rgb(path, data=self.read(entry, "rgb"))
-        depth = self.plane(entry, "depth", partner=path, expected=rgb.shape).astype(np.float32)
+        colour, depth = self.colour(entry), None
+        if "depth" in self.roles:
+            path = self.file(entry, "depth")
+            depth = read_plane(path, name="depth", data=self.read(entry, "depth")).astype(np.float32)
+        self.file(entry, "mask")  # or it is named
         about = self.record(entry)
         try:
             camera = None if about["intrinsics"] is None else camera_from_dict(about["intrinsics"])
             unit = str(about["unit"])
         except (KeyError, TypeError, ParameterError) as error:
             raise FileError(self.file(entry, "json"), f"has no unit or intrinsics: {error}") from error
-        return Sample(
-            entry=entry,
-            rgb=rgb,
-            depth=depth,
-            valid=np.isfinite(depth) & (depth > 0),
-            unit=unit,
-            intrinsics=camera,
-            mask=self.plane(entry, "mask", partner=path, expected=rgb.shape) > 0,
-        )
+        return self.assemble(entry, colour=colour, depth=depth, role="depth", unit=unit, intrinsics=camera)
+
+    def colour(self, entry: Entry) -> tuple[NDArray[np.uint8] | None, bool]:
+        """Return the colour of a sample and whether it is grey; see `Dataset.colour`."""
+        if "rgb" not in self.roles:
+            return None, False
+        return read_colour(self.file(entry, "rgb"), data=self.read(entry, "rgb"))
 
 
 def encode_webdataset(
     key: str,
     *,
-    rgb: NDArray[np.uint8],
-    depth: NDArray[Any],
+    rgb: NDArray[np.uint8] | None = None,
+    depth: NDArray[Any] | None = None,
     mask: NDArray[Any],
     rgb_mask: NDArray[Any],
     depth_mask: NDArray[Any],
@@ -153,9 +153,9 @@ def encode_webdataset(
     ----------
     key : str
         Its name, of letters, digits, ``_`` and ``-``.
-    rgb : numpy.ndarray
-        uint8, H x W x 3.
-    depth : numpy.ndarray
+    rgb : numpy.ndarray, optional
+        uint8, H x W x 3, or H x W for grey; needed without depth.
+    depth : numpy.ndarray, optional
         H x W, stored as float32.
     mask, rgb_mask, depth_mask : numpy.ndarray
         H x W, non-zero where anomalous (anywhere, in colour, in depth); stored as 0 and 255.
@@ -170,10 +170,12 @@ def encode_webdataset(
     ParameterError
         If shapes or dtypes do not fit, or the key has another form.
     """
-    known_shapes(rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
+    known_shapes(either=True, rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     if re.fullmatch(_KEY, key) is None:
         raise ParameterError(f"key must be of letters, digits, '_' and '-', got {key!r}")
-    files = {f"{key}.rgb.png": encode_png(rgb), f"{key}.depth.tiff": encode_tiff(depth.astype(np.float32))}
+    files = {} if rgb is None else {f"{key}.rgb.png": encode_png(rgb)}
+    if depth is not None:
+        files[f"{key}.depth.tiff"] = encode_tiff(depth.astype(np.float32))
     for role, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         files[f"{key}.{role}.png"] = encode_mask(plane)
     return files

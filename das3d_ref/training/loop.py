@@ -243,7 +243,7 @@ class Trainer:
         """Judge the averaged weights; keep them if they are the best so far."""
         maps, masks = [], []
         for item in self.validation:
-            maps.append(self._map(network_input(item, item.sample.rgb, item.sample.depth, self.config)))
+            maps.append(self._map(network_input(item, item.sample.need("rgb"), item.sample.need("depth"), self.config)))
             masks.append(np.zeros(maps[-1].shape, bool))
         for example in self._validation_anomalies():
             maps.append(self._map({name: example[name].numpy() for name in ("rgb", "depth") if name in example}))
@@ -339,7 +339,7 @@ def _digest(*sets: list[Item]) -> str:
     digest = hashlib.sha256()
     for items in sets:
         for item in items:
-            digest.update(item.sample.rgb.tobytes() + item.sample.depth.tobytes())
+            digest.update(item.sample.need("rgb").tobytes() + item.sample.need("depth").tobytes())
     return digest.hexdigest()
 
 
