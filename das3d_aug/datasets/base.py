@@ -224,8 +224,8 @@ class Dataset(ABC):
         if mode not in _MODES:
             raise ParameterError(f"mode must be one of {', '.join(_MODES)}, got {mode!r}")
         colour, depth = self.roles & {"rgb", "xyz"}, self.roles & _DEPTH  # clouds may have colours
-        for needed, there, what in (("rgb", colour, "colour"), ("d", depth, "depth")):
-            if needed in mode.removesuffix("epth") and not there:
+        for what, there, other in (("colour", colour, "depth"), ("depth", depth, "rgb")):
+            if mode != other and not there:
                 raise FileError(self.root, f"has no {what}, which mode {mode!r} needs ({self.how})")
         view = copy.copy(self)
         view.mode = mode

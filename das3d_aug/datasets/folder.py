@@ -140,9 +140,9 @@ class FolderDataset(Dataset):
 
         Images alone are looked for last: there may be a picture beside the folders of any layout.
         """
-        if form := form_of(root):
-            return form
         groups = list(list_groups(root))
+        if (form := form_of(root)) and (" beside " in form or not groups):
+            return form
         forms = [(group, form) for group in groups if (form := form_of(group.folder) or told_apart(group.folder))]
         if any(form == _MVTEC for _, form in forms):
             forms = [
@@ -289,11 +289,10 @@ def encode_folder(
 
 def _groups(root: Path, findings: Findings) -> list[Group]:
     """Return the folders of samples, never none; `Group.split` is empty where the root is one."""
-    if form_of(root):
-        return [Group(root, "", "", "")]
     listed = list(list_groups(root))
+    form = form_of(root)
     groups = [group for group in listed if form_of(group.folder) or told_apart(group.folder)]
-    if not groups:
+    if not groups or (form is not None and " beside " in form):
         return [Group(root, "", "", "")]
     for group in listed:
         if group not in groups:
@@ -311,7 +310,7 @@ def _entries(group: Group, findings: Findings) -> Iterator[Entry]:
         roles["mask"] = masks_of(group, found, findings)
         for path in visible(group.folder, COLOUR):
             findings.add(path, f"not read, since it lies beside {'/, '.join(roles)}/ and not in one of them")
-        strangers(group.folder, findings)
+        strangers(group.folder, roles, findings)
     if "foreground" in found:
         roles["foreground"] = list_files(found["foreground"], MASKS, findings)
     return entries_of(group, roles, findings)

@@ -42,7 +42,6 @@ POINTS = CLOUD_SUFFIXES
 """Types of files of organised points."""
 
 _NAMED = 3  # names in a sentence
-_SENTENCES = 20
 _HELD = 6
 _NOT_OURS = ("thumbs.db", "desktop.ini")
 _DOCUMENTS = (".json", ".txt", ".md", ".csv", ".xml", ".toml", ".yaml", ".yml")  # notes, never images
@@ -95,8 +94,7 @@ class Findings:
         for what, paths in self._paths.items():
             more = f" … and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
             said.append(f"{', '.join(sorted(paths, key=natural)[:_NAMED])}{more}: {what}")
-        left = len(said) - _SENTENCES
-        return tuple(said[:_SENTENCES]) + ((f"… and {left} more kinds of findings",) if left > 0 else ())
+        return tuple(said)
 
 
 def list_groups(root: Path, splits: Mapping[str, str] = SPLITS) -> Iterator[Group]:
@@ -183,8 +181,7 @@ def visible(folder: Path, suffixes: Collection[str], findings: Findings | None =
         if path.suffix.lower() in suffixes:
             found.append(path)
         elif findings is not None and path.suffix.lower() not in _DOCUMENTS and path.is_file():
-            kind = shown(path.suffix) or "a file without extension"
-            findings.add(path, f"there, but {kind} is not read here; {', '.join(suffixes)} are")
+            findings.add(path, f"there, but not of a type that is read here ({', '.join(suffixes)})")
     return found
 
 

@@ -94,7 +94,7 @@ class MVTec3DDataset(Dataset):
     @classmethod
     def _entries(cls, group: Group, findings: Findings) -> Iterator[Entry]:
         roles = cls._files(group, findings)
-        strangers(group.folder, findings)
+        strangers(group.folder, roles, findings)
         return entries_of(group, roles, findings, masks=cls.masks)
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from das3d_aug.datasets.base import Entry
@@ -156,11 +156,9 @@ def masks_of(group: Group, own: Mapping[str, Path], findings: Findings) -> dict[
     """
     if "mask" in own:
         return list_files(own["mask"], MASKS, findings)
-    home = role_folders(group.home).get("mask") if group.split else None
-    if home is None:
-        return {}
-    places = (home / group.name, home / group.folder.parent.name / group.name)
-    return next((found for place in places if (found := list_files(place, MASKS, findings))), {})
+    homes = [path for path in list_folders(group.home) if group.split and _is_masks(path)]
+    names = (group.name, f"{group.folder.parent.name}/{group.name}")
+    return next((found for home in homes for name in names if (found := list_files(home / name, MASKS, findings))), {})
 
 
 def look_around(root: Path, groups: list[Group], findings: Findings) -> None:
@@ -171,12 +169,14 @@ def look_around(root: Path, groups: list[Group], findings: Findings) -> None:
     for home in dict.fromkeys(group.home for group in groups if group.split):
         names = {group.name for group in groups if group.home == home}
         for folder in list_folders(home):
-            role, inside = role_of(folder.name), list_folders(folder)
-            if split_of(folder.name):
+            inside = list_folders(folder)
+            if split_of(folder.name) or (
+                _is_masks(folder) and any(p.name in names or split_of(p.name) for p in inside)
+            ):
                 continue
-            if role and not (role[0] == "mask" and {path.name for path in inside} & names):
+            if role_of(folder.name):
                 findings.add(folder, "not read here; it belongs beside the images, in <split>/<defect>/")
-            elif not role and any(is_normal(path.name) for path in inside):
+            elif any(is_normal(path.name) for path in inside):
                 findings.add(folder, "not read, since it is no split (train, validation, test)")
 
 
@@ -235,8 +235,12 @@ def told_by_name(folder: Path, findings: Findings | None = None) -> dict[str, di
     return {role: files for role, files in roles.items() if files}
 
 
-def strangers(folder: Path, findings: Findings) -> None:
-    """Note the folders beside those of roles that have no role."""
+def _is_masks(folder: Path) -> bool:
+    return (role_of(folder.name) or ("", 0))[0] == "mask"
+
+
+def strangers(folder: Path, roles: Collection[str], findings: Findings) -> None:
+    """Note the folders beside those of ``roles`` that have no role."""
     for path in list_folders(folder):
-        if role_of(path.name) is None and path.name not in _PASSED_OVER:
+        if role_of(path.name) is None and path.name not in (*roles, *_PASSED_OVER):
             findings.add(path, "not read, since it is no rgb/, depth/, xyz/, mask/ or foreground/")
