@@ -43,7 +43,7 @@ from das3d_aug.datasets.listing import (
     role_folders,
     visible,
 )
-from das3d_aug.datasets.names import shown
+from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_organized, read_plane
@@ -188,6 +188,24 @@ class FolderDataset(Dataset):
             intrinsics=self._camera(),
         )
 
+    def colour(self, entry: Entry) -> tuple[NDArray[np.uint8] | None, bool]:
+        """Return the colour of a sample, see `Dataset.colour`; images alone may turn out to be depth."""
+        try:
+            return super().colour(entry)
+        except FileError as error:
+            if self._alone and not _is_8_bit(error.path):
+                raise FileError(
+                    error.path, "holds no 8-bit colour; images of depth are opened with mode='depth'"
+                ) from error
+            raise
+
+    def place(self, entry: Entry, role: str) -> Path:
+        """Return where a missing file is expected, without extension; see `Dataset.place`."""
+        partner = next(iter(entry.files.values()))
+        if role_of(partner.parent.name) is None:  # told apart by names
+            return partner.with_name(f"{role}_{entry.key.rpartition('/')[2]}")
+        return super().place(entry, role)
+
     def restricted(self, mode: str) -> Self:
         """Return a view of one modality, see `Dataset.restricted`; with "depth", images alone are depth."""
         view = self
@@ -314,6 +332,14 @@ def _entries(group: Group, findings: Findings) -> Iterator[Entry]:
     if "foreground" in found:
         roles["foreground"] = list_files(found["foreground"], MASKS, findings)
     return entries_of(group, roles, findings)
+
+
+def _is_8_bit(path: Path) -> bool:
+    """Whether a file that could not be read as colour is not a readable plane of other numbers either."""
+    try:
+        return read_plane(path).dtype == np.uint8
+    except FileError:
+        return True
 
 
 def _as_depth(entry: Entry) -> Entry:

@@ -113,6 +113,10 @@ class Trainer:
     """
 
     def __init__(self, source: Source, out: Path, *, config: Config) -> None:
+        if not source.train and len(source.validation) == 1:
+            raise ParameterError(
+                f"{source.dataset.root}: two normal images are needed, to learn from and to validate with, there is 1"
+            )
         for name, entries in (("learn from", source.train), ("validate with", source.validation)):
             if not entries:
                 raise ParameterError(f"{source.dataset.root} has no normal images to {name}")
