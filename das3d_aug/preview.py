@@ -90,8 +90,8 @@ def contact_sheet(
         sample = resize_sample(dataset.open(entries[index]), target)
         try:
             pair = synthesize(
-                sample.rgb,
-                sample.depth,
+                sample.need("rgb"),
+                sample.need("depth"),
                 recipe=recipe,
                 seed=seed,
                 index=index,
@@ -102,13 +102,13 @@ def contact_sheet(
             raise FileError(dataset.root / entries[index].key, str(error)) from error
         inside = sample.foreground
         if inside is None:
-            inside = foreground_mask(sample.depth, depth_axis=recipe.depth_axis)
-        inside = inside & sample.valid if (inside & sample.valid).any() else sample.valid
+            inside = foreground_mask(sample.need("depth"), depth_axis=recipe.depth_axis)
+        inside = inside & sample.need("valid") if (inside & sample.need("valid")).any() else sample.need("valid")
         peak = float(np.abs(pair.delta).max())
-        before, after = shade(sample.depth, pair.depth, sample.valid, inside)
+        before, after = shade(sample.need("depth"), pair.depth, sample.need("valid"), inside)
         tiles = (
-            sample.rgb,
-            _colour_depth(sample.depth, sample.valid, inside),
+            sample.need("rgb"),
+            _colour_depth(sample.need("depth"), sample.need("valid"), inside),
             _diverging(pair.delta, peak),
             np.repeat((pair.mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2),
             pair.rgb,
@@ -172,9 +172,9 @@ def preparation_sheet(
             continue
         removed = prepared.valid & ~prepared.foreground
         tiles = (
-            sample.rgb,
-            _colour_depth(sample.depth, sample.valid, sample.valid),
-            np.where(removed[:, :, None], (sample.rgb * 0.4 + _RED * 0.6).astype(np.uint8), sample.rgb),
+            sample.need("rgb"),
+            _colour_depth(sample.need("depth"), sample.need("valid"), sample.need("valid")),
+            np.where(removed[:, :, None], (sample.need("rgb") * 0.4 + _RED * 0.6).astype(np.uint8), sample.need("rgb")),
             prepared.rgb,
             _colour_depth(prepared.depth, prepared.valid, prepared.foreground),
         )

@@ -15,9 +15,12 @@ from das3d_aug.datasets.adam3d import ADAM3DDataset
 from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.eyecandies import EyecandiesDataset, encode_eyecandies
 from das3d_aug.datasets.folder import FolderDataset, encode_folder
+from das3d_aug.datasets.listing import holdings
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset, encode_mvtec3d
+from das3d_aug.datasets.mvtec_ad import MVTecADDataset, encode_mvtec_ad
 from das3d_aug.datasets.prepared import PreparedDataset
 from das3d_aug.datasets.realiad3d import RealIAD3DDataset
+from das3d_aug.datasets.visa import VisADataset
 from das3d_aug.datasets.webdataset import WebDatasetDataset, encode_webdataset
 from das3d_aug.errors import FileError, ParameterError
 
@@ -29,6 +32,7 @@ __all__ = [
     "encode_eyecandies",
     "encode_folder",
     "encode_mvtec3d",
+    "encode_mvtec_ad",
     "encode_webdataset",
     "open_dataset",
     "register_layout",
@@ -40,6 +44,8 @@ LAYOUTS: dict[str, type[Dataset]] = {
     "eyecandies": EyecandiesDataset,
     "realiad_d3": RealIAD3DDataset,
     "adam3d": ADAM3DDataset,
+    "mvtec_ad": MVTecADDataset,
+    "visa": VisADataset,
     "webdataset": WebDatasetDataset,
     "prepared": PreparedDataset,
 }
@@ -58,7 +64,7 @@ def register_layout(name: str, cls: type[Dataset]) -> None:
     LAYOUTS[name] = cls
 
 
-def open_dataset(path: str | Path, *, layout: str | None = None, **options: Any) -> Dataset:
+def open_dataset(path: str | Path, *, layout: str | None = None, mode: str | None = None, **options: Any) -> Dataset:
     """List a data set; no image is opened.
 
     Parameters
@@ -67,13 +73,15 @@ def open_dataset(path: str | Path, *, layout: str | None = None, **options: Any)
         Its folder.
     layout : str, optional
         The name of its layout; without it the registered layouts are tried, then those of plug-ins.
+    mode : {"rgb", "depth", "rgbd"}, optional
+        What is read: colour alone, depth or points alone, or both, which must be there; without it what there is.
     **options
         What the layout's class takes, such as ``depth_scale`` of "folder".
 
     Raises
     ------
     FileError
-        If the folder is missing, or is not of the named layout, of none or of several.
+        If the folder is missing, is not of the named layout, of none or of several, or has not what ``mode`` needs.
     ParameterError
         If the layout or an option is unknown, or a plug-in that is needed cannot be loaded.
     """
@@ -89,14 +97,15 @@ def open_dataset(path: str | Path, *, layout: str | None = None, **options: Any)
         found = _recognised(root, tried)
     if not found:
         looked_for = "; ".join(f"{name}: {cls.expected}" for name, cls in tried.items())
-        raise FileError(root, f"no known layout is found in it, looked for {looked_for}")
+        raise FileError(root, f"no known layout is found in it, looked for {looked_for}; it holds {holdings(root)}")
     if len(found) > 1:
         raise FileError(root, f"could be any of {', '.join(found)}; name one with layout=")
     name, how = found.popitem()
     cls = tried[name]
     if unknown := sorted(options.keys() - cls.options):
         raise ParameterError(f"options of layout {name!r} are {sorted(cls.options)}, got {unknown[0]!r}")
-    return cls.load(root, how, **options)
+    dataset = cls.load(root, how, **options)
+    return dataset if mode is None else dataset.restricted(mode)
 
 
 def _recognised(root: Path, layouts: Mapping[str, type[Dataset]]) -> dict[str, str]:

@@ -6,7 +6,7 @@ the mask folder (README of the authors' benchmarks, github.com/PaulMcHard/Anomal
 
 The unit of xyz is not documented.  The authors' converter (``utils/ply_to_tiff_all.py``) stores the depth of
 each scan scaled to [0, 1], 0 = no measurement, three times instead of x, y and z; such files give depth but no
-points.  It compresses them with LZW, which `das3d_aug.files` does not read: save them as deflate or plain first.
+points.  It compresses them with LZW.
 """
 
 from __future__ import annotations

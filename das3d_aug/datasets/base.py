@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.listing import natural
+from das3d_aug.datasets.listing import Findings, natural
 from das3d_aug.datasets.stored import Stored
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, read_bytes, read_plane
+from das3d_aug.files import contained, read_bytes, read_colour, read_plane, read_rgb
+from das3d_aug.files.decode import JPEG_SUFFIXES
 from das3d_aug.geometry import Camera
 
-__all__ = ["Dataset", "Entry", "Sample", "check_size", "known_shapes", "safe_parts"]
+__all__ = ["Dataset", "Entry", "Images", "Sample", "check_size", "known_shapes", "measured", "safe_parts"]
+
+_MODES = ("rgb", "depth", "rgbd")
+_DEPTH = frozenset({"depth", "xyz", "info_depth"})
+_JPEG_MARKED = 128  # half of white: what compression has smeared is below or above
 
 
 @dataclass(frozen=True)
@@ -45,20 +51,58 @@ class Entry:
     category: str = ""
 
 
+class Images:
+    """What a sample and a prepared one have in common: images of one height and width, of which some may be None."""
+
+    depth: NDArray[np.float32] | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of all its images."""
+        height, width = self.need("rgb" if self.depth is None else "depth").shape[:2]
+        return height, width
+
+    @overload
+    def need(self, name: Literal["rgb"]) -> NDArray[np.uint8]: ...
+    @overload
+    def need(self, name: Literal["depth"]) -> NDArray[np.float32]: ...
+    @overload
+    def need(self, name: Literal["valid"]) -> NDArray[np.bool_]: ...
+    @overload
+    def need(self, name: str) -> NDArray[Any]: ...
+    def need(self, name: str) -> NDArray[Any]:
+        """Return an image by its name, where one modality is not enough.
+
+        Raises
+        ------
+        ParameterError
+            If the sample has none.
+        """
+        image: NDArray[Any] | None = getattr(self, name)
+        if image is None:
+            what = {"rgb": "colour", "valid": "depth"}.get(name, name)
+            raise ParameterError(f"{what} is needed here, and {self._called} has none")
+        return image
+
+    @property
+    def _called(self) -> str:
+        return "the sample"
+
+
 @dataclass(frozen=True, eq=False)
-class Sample:
+class Sample(Images):
     """An opened sample; all images have one height and width.
 
     Attributes
     ----------
     entry : Entry
         Where it comes from.
-    rgb : numpy.ndarray
-        uint8, H x W x 3.
-    depth : numpy.ndarray
-        float32, H x W, in ``unit``.
-    valid : numpy.ndarray
-        bool, H x W: where depth was measured (finite and > 0).
+    rgb : numpy.ndarray or None
+        uint8, H x W x 3; None if there is no colour.
+    depth : numpy.ndarray or None
+        float32, H x W, in ``unit``; None if there is none, but then there is colour.
+    valid : numpy.ndarray or None
+        bool, H x W: where depth was measured (finite and > 0); None without depth.
     unit : str
         ``"m"``, ``"mm"``, ``"raw"`` (stored numbers of unknown scale), ``"unknown"`` or what the user named.
     xyz : numpy.ndarray or None
@@ -78,9 +122,9 @@ class Sample:
     """
 
     entry: Entry
-    rgb: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    valid: NDArray[np.bool_]
+    rgb: NDArray[np.uint8] | None
+    depth: NDArray[np.float32] | None
+    valid: NDArray[np.bool_] | None
     unit: str
     xyz: NDArray[np.float32] | None = None
     intrinsics: Camera | None = None
@@ -89,6 +133,10 @@ class Sample:
     grey: bool = False
     warnings: tuple[str, ...] = ()
     stored: Stored | None = None
+
+    @property
+    def _called(self) -> str:
+        return repr(self.entry.key)
 
 
 class Dataset(ABC):
@@ -106,16 +154,29 @@ class Dataset(ABC):
         How the layout was recognised, in a sentence.
     entries : tuple of Entry
         Naturally sorted: ``2`` comes before ``10``.
+    warnings : tuple of str
+        What is there and not used, or lacks its partner, in a bounded number of sentences; known from listing alone.
+    roles : frozenset of str
+        The roles of all files; `open` asks each sample for the colour and depth that the set has.
+    mode : {"rgb", "depth", "rgbd"} or None
+        To what `restricted` has restricted it.
     """
 
     layout: ClassVar[str]
     expected: ClassVar[str]
     options: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, root: Path, how: str, *, entries: Iterable[Entry]) -> None:
+    def __init__(self, root: Path, how: str, *, entries: Iterable[Entry], findings: Findings | None = None) -> None:
         self.root = root
         self.how = how
         self.entries = tuple(sorted(entries, key=lambda entry: natural(entry.key)))
+        for before, after in itertools.pairwise(self.entries):
+            if before.key == after.key:
+                places = (next(iter(entry.files.values())) for entry in (after, before))
+                raise FileError(next(places), f"and {next(places)} have one key, {after.key!r}; rename one")
+        self.warnings = () if findings is None else findings.sentences()
+        self.roles = _roles(self.entries)
+        self.mode: str | None = None
 
     @classmethod
     @abstractmethod
@@ -154,6 +215,36 @@ class Dataset(ABC):
         )
         return view
 
+    def restricted(self, mode: str) -> Self:
+        """Return a view that reads colour alone ("rgb"), depth or points alone ("depth"), or needs both ("rgbd").
+
+        Raises
+        ------
+        ParameterError
+            If there is no such mode.
+        FileError
+            If the set has not what it needs.
+        """
+        if mode not in _MODES:
+            raise ParameterError(f"mode must be one of {', '.join(_MODES)}, got {mode!r}")
+        colour, depth = self.roles & {"rgb", "xyz"}, self.roles & _DEPTH  # clouds may have colours
+        for what, there, other in (("colour", colour, "depth"), ("depth", depth, "rgb")):
+            if mode != other and not there:
+                raise FileError(self.root, f"has no {what}, which mode {mode!r} needs ({self.how})")
+        view = copy.copy(self)
+        view.mode = mode
+        if mode != "rgbd":
+            passed_over = {"rgb"} if mode == "depth" else _DEPTH if "rgb" in self.roles else frozenset[str]()
+            view.entries = tuple(_without(self.entries, passed_over))
+            view.roles = _roles(view.entries)
+        return view
+
+    def colour(self, entry: Entry) -> tuple[NDArray[np.uint8] | None, bool]:
+        """Return the colour of a sample and whether it is grey; None and False if the set has no colour."""
+        if "rgb" not in self.roles:
+            return None, False
+        return read_colour(self.file(entry, "rgb"))
+
     def file(self, entry: Entry, role: str) -> Path:
         """Return the file of a role, having checked that it exists and lies in the root."""
         if role not in entry.files:
@@ -175,15 +266,103 @@ class Dataset(ABC):
         return plane
 
     def marked(self, entry: Entry, role: str, *, partner: Path, expected: tuple[int, ...]) -> NDArray[np.bool_] | None:
-        """Return where the plane of a role is above 0; None if the sample has none."""
+        """Return where the plane of a role is above 0, of a JPEG at least 128; None if the sample has none."""
         if role not in entry.files:
             return None
-        return np.asarray(self.plane(entry, role, partner=partner, expected=expected) > 0)
+        path = self.file(entry, role)
+        if path.suffix.lower() not in JPEG_SUFFIXES:
+            return np.asarray(self.plane(entry, role, partner=partner, expected=expected) > 0)
+        image = read_rgb(path)
+        check_size(path, image.shape, partner=partner, expected=expected)
+        return np.asarray(image[:, :, 0] >= _JPEG_MARKED)
+
+    def odd(self, entry: Entry) -> tuple[str, ...]:
+        """Return what `Sample.warnings` says of a sample's files: which masks are JPEGs."""
+        jpegs = [role for role, path in entry.files.items() if path.suffix.lower() in JPEG_SUFFIXES]
+        return tuple(
+            f"{role} is a JPEG, which blurs: what is at least {_JPEG_MARKED} of 255 is marked"
+            for role in jpegs
+            if role not in ("rgb", "ps")
+        )
+
+    def assemble(
+        self,
+        entry: Entry,
+        *,
+        colour: tuple[NDArray[np.uint8] | None, bool],
+        depth: NDArray[np.float32] | None,
+        role: str,
+        label: int | None = None,
+        masks: str = "mask",
+        **known: Any,
+    ) -> Sample:
+        """Return an opened sample, having read its masks and checked that all sizes agree.
+
+        Parameters
+        ----------
+        entry : Entry
+        colour : tuple
+            As `colour` returns it.
+        depth : numpy.ndarray or None
+        role : str
+            The role of the file that depth comes from.
+        label : int, optional
+            A sample of label 0 without a mask has an empty one.
+        masks : str
+            The role of the masks.
+        **known
+            What is known of the other fields of `Sample`.
+        """
+        rgb, grey = colour
+        first = depth if rgb is None else rgb
+        if first is None:
+            raise FileError(self.root, f"has neither colour nor depth of sample {entry.key!r}")
+        partner, size = self.file(entry, "rgb" if "rgb" in entry.files and rgb is not None else role), first.shape[:2]
+        if rgb is not None and depth is not None:
+            check_size(self.file(entry, role), depth.shape, partner=partner, expected=size)
+        mask = self.marked(entry, masks, partner=partner, expected=size)
+        return Sample(
+            entry=entry,
+            rgb=rgb,
+            depth=depth,
+            valid=None if depth is None else measured(depth),
+            mask=np.zeros(size, dtype=bool) if mask is None and label == 0 else mask,
+            foreground=self.marked(entry, "foreground", partner=partner, expected=size),
+            grey=grey,
+            warnings=(*self._odd(entry), *known.pop("warnings", ())),
+            **known,
+        )
+
+    def _odd(self, entry: Entry) -> tuple[str, ...]:
+        """Say which masks are JPEGs."""
+        jpegs = [role for role, path in entry.files.items() if path.suffix.lower() in JPEG_SUFFIXES]
+        return tuple(
+            f"{role} is a JPEG, which blurs: what is at least {_JPEG_MARKED} of 255 is marked"
+            for role in jpegs
+            if role not in ("rgb", "ps")
+        )
 
     def place(self, entry: Entry, role: str) -> Path:
         """Return where a missing file is expected, without extension: in a folder of its role, of the same stem."""
         partner = next(iter(entry.files.values()))
         return partner.parent.parent / role / partner.stem
+
+
+def _roles(entries: Iterable[Entry]) -> frozenset[str]:
+    return frozenset(role for entry in entries for role in entry.files)
+
+
+def _without(entries: Iterable[Entry], roles: Set[str]) -> Iterator[Entry]:
+    """Yield the entries without the files of some roles; those of which no image is left are gone."""
+    for entry in entries:
+        files = {role: path for role, path in entry.files.items() if role not in roles}
+        if files.keys() & ({"rgb"} | _DEPTH):
+            yield replace(entry, files=files)
+
+
+def measured(depth: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where depth is finite and > 0."""
+    return np.asarray(np.isfinite(depth) & (depth > 0))
 
 
 def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: tuple[int, ...]) -> None:
@@ -192,20 +371,25 @@ def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: t
         raise FileError(path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}")
 
 
-def known_shapes(**arrays: NDArray[Any] | None) -> None:
-    """Check what a writer is given: ``rgb`` uint8 H x W x 3, all others of the same H x W.
+def known_shapes(*, either: bool = False, **arrays: NDArray[Any] | None) -> None:
+    """Check what a writer is given: ``rgb`` uint8 H x W x 3 or H x W (grey), all others of the same H x W.
+
+    ``either`` says that the layout holds ``rgb`` or ``depth`` alone too.
 
     Raises
     ------
     ParameterError
-        Naming the array that does not fit.
+        Naming the array that does not fit or is missing.
     """
-    rgb = arrays["rgb"]
-    if rgb is None or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ParameterError("rgb must be uint8, H x W x 3")
+    rgb, depth = arrays["rgb"], arrays.get("depth")
+    first = depth if rgb is None and either else rgb
+    if first is None:
+        raise ParameterError("rgb or depth is needed" if either else "rgb is needed: this layout has no depth alone")
+    if rgb is not None and (rgb.dtype != np.uint8 or rgb.shape[2:] not in ((), (3,)) or rgb.ndim < 2):
+        raise ParameterError(f"rgb must be uint8, H x W x 3 or H x W, got {rgb.dtype} of shape {rgb.shape}")
     for name, array in arrays.items():
         if array is not None and name != "rgb":
-            wanted = rgb.shape if name == "xyz" else rgb.shape[:2]
+            wanted = (*first.shape[:2], 3) if name == "xyz" else first.shape[:2]
             if array.shape != wanted:
                 raise ParameterError(f"{name} must have the shape {wanted}, got {array.shape}")
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,10 +29,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
+from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, measured, safe_parts
 from das3d_aug.datasets.listing import Group, list_groups
+from das3d_aug.datasets.names import shown
 from das3d_aug.errors import FileError, ParameterError, quoted
-from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_rgb, read_yaml
+from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_yaml
 from das3d_aug.geometry import Intrinsics
 
 __all__ = ["EyecandiesDataset", "encode_eyecandies"]
@@ -102,25 +104,15 @@ class EyecandiesDataset(Dataset):
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        rgb_path, depth_path = self.file(entry, "rgb"), self.file(entry, "depth")
-        rgb = read_rgb(rgb_path)
-        depth = _depth(depth_path, self.file(entry, "info_depth"))
-        check_size(depth_path, depth.shape, partner=rgb_path, expected=rgb.shape)
+        colour, depth = self.colour(entry), None
+        if "depth" in self.roles:
+            depth = _depth(self.file(entry, "depth"), self.file(entry, "info_depth"))
         label = _label(self.file(entry, "metadata")) if entry.split == "test" else entry.label
-        mask = None
-        if "mask" in entry.files or label == 1:
-            mask = self.plane(entry, "mask", partner=rgb_path, expected=rgb.shape) > 0
-        elif label == 0:
-            mask = np.zeros(rgb.shape[:2], dtype=bool)
-        return Sample(
-            entry=entry,
-            rgb=rgb,
-            depth=depth,
-            valid=_measured(depth),
-            unit="m",
-            intrinsics=_CAMERA.scaled(depth.shape[0] / 512, depth.shape[1] / 512),
-            mask=mask,
-        )
+        if label == 1:
+            self.file(entry, "mask")  # or it is named
+        sample = self.assemble(entry, colour=colour, depth=depth, role="depth", label=label, unit="m")
+        height, width = sample.shape
+        return replace(sample, intrinsics=_CAMERA.scaled(height / 512, width / 512))
 
     def place(self, entry: Entry, role: str) -> Path:
         """Return where a missing file is expected, without extension; see `Dataset.place`."""
@@ -132,7 +124,7 @@ def encode_eyecandies(
     key: str,
     *,
     rgb: NDArray[np.uint8],
-    depth: NDArray[Any],
+    depth: NDArray[Any] | None,
     mask: NDArray[Any] | None = None,
     rgb_mask: NDArray[Any] | None = None,
     normal_depth: NDArray[Any] | None = None,
@@ -144,7 +136,7 @@ def encode_eyecandies(
     key : str
         ``<category>/{train,val,test_public}/<id>``, where the id is digits.
     rgb : numpy.ndarray
-        uint8, H x W x 3; stored as all six images.
+        uint8, H x W x 3, or H x W for grey; stored as all six images.
     depth : numpy.ndarray
         H x W, in metres if the result is to be like the released set.  Valid depth (finite and > 0) is read
         back within half a step, (max − min) / 65535 / 2, all other as 0.  If there is any other, ``min`` is 0,
@@ -171,6 +163,8 @@ def encode_eyecandies(
     parts = safe_parts(key)
     if len(parts) != 3 or parts[1] not in ("train", "val", "test_public") or not re.fullmatch("[0-9]+", parts[2]):
         raise ParameterError(f"key must be <category>/<train|val|test_public>/<digits>, got {key!r}")
+    if depth is None:
+        raise ParameterError("depth is needed: Eyecandies has no colour alone; use the layout folder or mvtec_ad")
     anomalous = mask is not None and bool(mask.any())
     if anomalous and parts[1] != "test_public":
         raise ParameterError(f"mask must be empty outside test_public, in {key!r} it is not")
@@ -182,7 +176,7 @@ def encode_eyecandies(
     if rgb_mask is not None:
         masks["colors_mask"] = rgb_mask != 0
     if normal_depth is not None:
-        both = _measured(depth) & _measured(normal_depth)
+        both = measured(depth) & measured(normal_depth)
         masks["bumps_mask"], masks["dents_mask"] = both & (depth < normal_depth), both & (depth > normal_depth)
     path = f"{parts[0]}/{parts[1]}/data/{parts[2]}"
     image = encode_png(rgb)
@@ -197,17 +191,13 @@ def encode_eyecandies(
 
 def _encode_depth(depth: NDArray[Any]) -> tuple[NDArray[np.uint16], float, float]:
     """Return codes, min and max."""
-    measured = _measured(depth)
-    metres = np.where(measured, depth, 0).astype(np.float64)
+    valid = measured(depth)
+    metres = np.where(valid, depth, 0).astype(np.float64)
     low, high = float(metres.min()), float(metres.max())
     codes = np.rint((metres - low) / (high - low or 1.0) * 65535)
     if low == 0.0:
-        codes[measured] = np.maximum(codes[measured], 1)  # code 0 is read as invalid here
+        codes[valid] = np.maximum(codes[valid], 1)  # code 0 is read as invalid here
     return codes.astype(np.uint16), low, high
-
-
-def _measured(depth: NDArray[Any]) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(depth) & (depth > 0))
 
 
 def _groups(root: Path) -> Iterator[Group]:
@@ -217,17 +207,16 @@ def _groups(root: Path) -> Iterator[Group]:
 def _entries(root: Path, light: str) -> Iterator[Entry]:
     wanted = {light: ".png", **_ITEMS}
     for group in _groups(root):
-        split = _SPLITS[group.split]
         for number, items in _items(group.folder, wanted).items():
             files = {"rgb" if item == light else item: items[item] for item in wanted if item in items}
-            label = _listed_label(root, split, files)
+            label = _listed_label(root, group.split, files)
             yield Entry(
-                key=f"{group.category}/{group.split}/{number}",
-                split=split,
+                key="/".join([*group.parts[:2], number]),
+                split=group.split,
                 defect="anomalous" if label == 1 else "",
                 label=label,
                 files=files,
-                category=group.category,
+                category=shown(group.category),
             )
 
 

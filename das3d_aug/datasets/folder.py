@@ -1,10 +1,12 @@
-"""Own images: ``rgb/`` (or ``color/``) beside ``depth/`` or ``xyz/``, with equal stems; ``mask/``, ``foreground/``.
+"""Own images: ``rgb/``, ``depth/`` or ``xyz/``, or colour beside one of the two; ``mask/``, ``foreground/``.
 
-They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``).
+They lie in the root, or in ``[<category>/]<split>/<defect>/`` below it (``train/good/``, ``test/scratch/``), by the
+rule of `das3d_aug.datasets.names`.  Without such folders the files of one folder are told apart by their names
+(``color_0001.png``, ``depth_0001.png``), and images whose names say nothing are colour.
 ``xyz/`` holds point clouds (`das3d_aug.files.clouds`), organised or to be projected or sorted into a grid
-(`das3d_aug.datasets.arranging`); clouds with colours need no ``rgb/``.  Depth is a
-16-bit PNG or PGM, a float or integer TIFF, npy or npz.  How the stored number becomes depth is named by the user
-and never guessed (`das3d_aug.datasets.stored`), or by ``depth.json`` in the root, which holds options by their names.
+(`das3d_aug.datasets.arranging`); clouds with colours need no ``rgb/``.  Depth is a 16-bit PNG or PGM, a float or
+integer TIFF, npy or npz.  How the stored number becomes depth is named by the user and never guessed
+(`das3d_aug.datasets.stored`), or by ``depth.json`` in the root, which holds options by their names.
 
 A SUN RGB-D file read as plain cannot be told from depth: its large steps only look wrong.  A disparity is that of
 equal principal points; where they differ (Middlebury's doffs), the difference must have been added.
@@ -12,7 +14,9 @@ equal principal points; where they differ (Middlebury's doffs), the difference m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,38 +24,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.arranging import read_arranged
-from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
-from das3d_aug.datasets.listing import Group, list_files, list_groups
+from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, safe_parts
+from das3d_aug.datasets.listing import (
+    COLOUR,
+    MASKS,
+    PLANES,
+    POINTS,
+    Findings,
+    Group,
+    list_files,
+    list_groups,
+    role_folders,
+    visible,
+)
+from das3d_aug.datasets.names import role_of, shown
+from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.datasets.stored import NAMES, STATED, Meaning
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import (
+    camera_file,
     contained,
     encode_depth,
     encode_mask,
     encode_png,
     encode_tiff,
+    read_camera,
+    read_camera_for,
     read_json,
     read_plane,
-    read_rgb,
 )
-from das3d_aug.files.clouds import CLOUD_SUFFIXES
-from das3d_aug.geometry import Camera, move_along_rays, read_camera
+from das3d_aug.geometry import Camera, Intrinsics, move_along_rays
 
 __all__ = ["FolderDataset", "encode_folder"]
 
-_SPLITS = ("train", "validation", "test")
-_COLOUR = (".png", ".jpg", ".jpeg", ".ppm", ".bmp", ".tif", ".tiff")
-_PLANE = (".png", ".pgm", ".tif", ".tiff", ".npy", ".npz")
-_ROLES = {"depth": _PLANE, "xyz": CLOUD_SUFFIXES, "mask": _PLANE, "foreground": _PLANE}
+_TYPES = {"rgb": COLOUR, "depth": PLANES, "xyz": POINTS}
+_MVTEC = "rgb/ beside xyz/"
 
 
 class FolderDataset(Dataset):
-    """Own RGB-D images or organised point clouds.
+    """Own colour images, depth images or organised point clouds, or colour beside one of the other two.
 
     Parameters
     ----------
     root : pathlib.Path
-        The folder; ``intrinsics.json`` or ``camera.json`` in it is read as the camera.
+        The folder; ``intrinsics.json``, ``camera.yaml`` … in it is read as the camera (`das3d_aug.files.camera_file`).
     how : str
         How it was recognised.
     depth_scale, unit, encoding, depth_kind, depth_axis, invalid
@@ -68,25 +84,21 @@ class FolderDataset(Dataset):
     """
 
     layout = "folder"
-    expected = "rgb/ or color/ beside depth/ or xyz/, or xyz/ with colours; so too in <split>/<defect>/"
+    expected = "rgb/ beside depth/ or xyz/, or one of the three; so too in <split>/<defect>/; or a folder of images"
     options = frozenset({*NAMES, "cloud_width"})
 
-    def __init__(
-        self,
-        root: Path,
-        how: str,
-        *,
-        cloud_width: int | None = None,
-        **meaning: Any,
-    ) -> None:
+    def __init__(self, root: Path, how: str, *, cloud_width: int | None = None, **meaning: Any) -> None:
         self.meaning = _meaning(root, meaning)
         if cloud_width is not None and cloud_width < 1:
             raise ParameterError(f"cloud_width must be at least 1, got {cloud_width!r}")
-        groups = _groups(root)
-        depth, points = (any((group.folder / role).is_dir() for group in groups) for role in ("depth", "xyz"))
-        if depth and points:
+        findings = Findings(root)
+        groups = _groups(root, findings)
+        entries = [entry for group in groups for entry in _entries(group, findings)]
+        super().__init__(root, how, entries=entries, findings=findings)
+        if {"depth", "xyz"} <= self.roles:
             raise FileError(root, "has depth/ and xyz/, and which is meant is not known; rename one of them")
-        self._geometry = "xyz" if points else "depth"
+        self._geometry = next((role for role in ("depth", "xyz") if role in self.roles), None)
+        self._alone = groups[0].folder == root and form_of(root) is None
         for name, changed, folder in (
             ("encoding", self.meaning.encoding != "plain", "depth"),
             ("depth_kind", self.meaning.depth_kind != "z", "depth"),
@@ -94,24 +106,33 @@ class FolderDataset(Dataset):
             ("cloud_width", cloud_width is not None, "xyz"),
         ):
             if changed and folder != self._geometry:
-                raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry}/")
-        self._coloured = any(_colour(group.folder) for group in groups)
+                raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry or 'rgb'}/")
         self.cloud_width = cloud_width
-        super().__init__(root, how, entries=[entry for group in groups for entry in _entries(group)])
-        if self.meaning.depth_kind == "range" and self._camera() is None:
+        self._cameras: dict[tuple[int, ...], tuple[Camera | None, tuple[str, ...]]] = {}
+        if self.meaning.depth_kind == "range" and camera_file(root) is None:
             raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:
-        """Look for depth or points in the root and below splits, where ``rgb/`` beside ``xyz/`` is MVTec 3D-AD's."""
-        if form := _form(root):
+        """Look for folders of roles in the root and below splits, where ``rgb/`` beside ``xyz/`` is MVTec 3D-AD's.
+
+        Images alone are looked for last: there may be a picture beside the folders of any layout.
+        """
+        groups = list(list_groups(root))
+        if (form := form_of(root)) and (" beside " in form or not groups):
             return form
-        forms = [(group, form) for group in list_groups(root, _SPLITS) if (form := _form(group.folder))]
-        own = [(group, form) for group, form in forms if form != "rgb/ beside xyz/"]
-        if not own:
+        forms = [(group, form) for group in groups if (form := form_of(group.folder) or told_apart(group.folder))]
+        if any(form == _MVTEC for _, form in forms):
+            forms = [
+                (group, form) for group, form in forms if form == "xyz/" or (" beside " in form and form != _MVTEC)
+            ]
+        if forms:
+            group, form = forms[0]
+            return f"{form} in {len(forms)} folders such as {shown(group.folder.relative_to(root).as_posix())}/"
+        if groups:
             return None
-        group, form = own[0]
-        return f"{form} in {len(own)} folders such as {group.folder.relative_to(root).as_posix()}/"
+        count = len(visible(root, COLOUR))
+        return told_apart(root) or (f"{count} images" if count else None)
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:
@@ -120,62 +141,98 @@ class FolderDataset(Dataset):
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        rgb = read_rgb(self.file(entry, "rgb")) if self._coloured else None
-        path = self.file(entry, self._geometry)
-        camera, xyz = self._camera(), None
+        rgb, grey = self.colour(entry)
+        if self._geometry is None:
+            camera, notes = (None, ()) if rgb is None else self._camera(rgb.shape)
+            unit = self.meaning.unit or "unknown"
+            return self.assemble(
+                entry, colour=(rgb, grey), depth=None, role="rgb", label=entry.label, unit=unit, intrinsics=camera
+            )
+        path, xyz = self.file(entry, self._geometry), None
         if self._geometry == "depth":
-            measured = self.meaning.measure(path, read_plane(path, name="depth"), camera)
+            numbers = read_plane(path, name="depth")
+            camera, notes = self._camera(numbers.shape)
+            measured = self.meaning.measure(path, numbers, camera)
         else:
             size = self._size() if rgb is None else rgb.shape[:2]
+            camera, notes = (None, ()) if size is None else self._camera(size)
             measured, xyz, colours, camera = read_arranged(
                 path, meaning=self.meaning, width=self.cloud_width, size=size, camera=camera
             )
-            rgb = colours if rgb is None else rgb
-        depth = measured.depth
-        if rgb is None:
-            raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
-        partner = entry.files.get("rgb", path)
-        check_size(path, depth.shape, partner=partner, expected=rgb.shape)
-        mask = self.marked(entry, "mask", partner=partner, expected=rgb.shape)
-        if mask is None and entry.label == 0:
-            mask = np.zeros(rgb.shape[:2], dtype=bool)
-        return Sample(
-            entry=entry,
-            rgb=rgb,
-            depth=depth,
-            valid=np.isfinite(depth) & (depth > 0),
+            if rgb is None and self.mode != "depth":
+                rgb = colours
+            if rgb is None and self.mode in ("rgb", "rgbd"):
+                raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
+            if size is None:
+                camera, notes = (camera, ()) if camera is not None else self._camera(measured.depth.shape)
+        seen = self.mode != "rgb"
+        return self.assemble(
+            entry,
+            colour=(rgb, grey),
+            depth=measured.depth if seen else None,
+            role=self._geometry,
+            label=entry.label,
             unit=measured.unit,
-            xyz=xyz,
+            xyz=xyz if seen else None,
             intrinsics=camera,
-            mask=mask,
-            foreground=self.marked(entry, "foreground", partner=partner, expected=rgb.shape),
-            warnings=measured.warnings,
-            stored=measured.stored,
+            warnings=(*notes, *measured.warnings),
+            stored=measured.stored if seen else None,
         )
 
-    def _camera(self) -> Camera | None:
-        for name in ("intrinsics.json", "camera.json"):
-            path = self.root / name
-            if path.exists():
-                return read_camera(contained(self.root, path))
-        return None
+    def colour(self, entry: Entry) -> tuple[NDArray[np.uint8] | None, bool]:
+        """Return the colour of a sample, see `Dataset.colour`; images alone may turn out to be depth."""
+        try:
+            return super().colour(entry)
+        except FileError as error:
+            if self._alone and not _is_8_bit(error.path):
+                raise FileError(
+                    error.path, "holds no 8-bit colour; images of depth are opened with mode='depth'"
+                ) from error
+            raise
+
+    def place(self, entry: Entry, role: str) -> Path:
+        """Return where a missing file is expected, without extension; see `Dataset.place`."""
+        partner = next(iter(entry.files.values()))
+        if role_of(partner.parent.name) is None:  # told apart by names
+            return partner.with_name(f"{role}_{entry.key.rpartition('/')[2]}")
+        return super().place(entry, role)
+
+    def restricted(self, mode: str) -> Self:
+        """Return a view of one modality, see `Dataset.restricted`; with "depth", images alone are depth."""
+        view = self
+        if mode == "depth" and self._alone and self.roles.isdisjoint({"depth", "xyz"}):
+            view = copy.copy(self)
+            view._geometry = "depth"
+            view.entries = tuple(_as_depth(entry) for entry in self.entries)
+            view.roles = self.roles - {"rgb"} | {"depth"}
+        view = super(FolderDataset, view).restricted(mode)
+        view._geometry = next((role for role in ("depth", "xyz") if role in view.roles), None)
+        return view
+
+    def _camera(self, shape: tuple[int, ...]) -> tuple[Camera | None, tuple[str, ...]]:
+        """Return the camera of images of a size, and what its file says beside; it is read once."""
+        shape = shape[:2]
+        if shape not in self._cameras:
+            path = camera_file(self.root)
+            none: tuple[None, tuple[str, ...]] = (None, ())
+            scale = self.meaning.depth_scale
+            self._cameras[shape] = none if path is None else read_camera_for(path, shape, depth_scale=scale)
+        return self._cameras[shape]
 
     def _size(self) -> tuple[int, int] | None:
         """Return the height and width of images that the camera's file names."""
-        for name in ("intrinsics.json", "camera.json"):
-            path = self.root / name
-            if path.exists():
-                said = read_json(contained(self.root, path))
-                height, width = said.get("height"), said.get("width")
-                return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-        return None
+        path = camera_file(self.root)
+        camera = None if path is None else read_camera(path)
+        if not isinstance(camera, Intrinsics) or camera.height is None or camera.width is None:
+            return None
+        return camera.height, camera.width
 
 
 def encode_folder(
     key: str,
     *,
-    rgb: NDArray[np.uint8],
-    depth: NDArray[Any],
+    rgb: NDArray[np.uint8] | None = None,
+    depth: NDArray[Any] | None = None,
     xyz: NDArray[Any] | None = None,
     mask: NDArray[Any] | None = None,
     rgb_mask: NDArray[Any] | None = None,
@@ -187,9 +244,9 @@ def encode_folder(
     ----------
     key : str
         Its name; ``a/b`` becomes the stem ``a__b``.
-    rgb : numpy.ndarray
-        uint8, H x W x 3.
-    depth : numpy.ndarray
+    rgb : numpy.ndarray, optional
+        uint8, H x W x 3, or H x W for grey; needed without depth.
+    depth : numpy.ndarray, optional
         H x W; uint16 becomes a 16-bit PNG, other integers a TIFF of their type, everything else a float32 TIFF.
     xyz : numpy.ndarray, optional
         H x W x 3, the source's points; moved along their rays to ``depth``, they are stored in its place.
@@ -206,13 +263,15 @@ def encode_folder(
     ParameterError
         If shapes or dtypes do not fit, or the key is not a safe name.
     """
-    known_shapes(rgb=rgb, depth=depth, xyz=xyz, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
+    known_shapes(either=True, rgb=rgb, depth=depth, xyz=xyz, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     parts = safe_parts(key)
     name = "__".join(parts)
     if len(parts) > 1 and name.split("__") != parts:
         raise ParameterError(f"key must not hold '__' beside '/', two keys could get one name, got {key!r}")
-    files = {f"rgb/{name}.png": encode_png(rgb)}
-    if xyz is not None:
+    files = {} if rgb is None else {f"rgb/{name}.png": encode_png(rgb)}
+    if depth is None:
+        pass
+    elif xyz is not None:
         files[f"xyz/{name}.tiff"] = encode_tiff(move_along_rays(xyz.astype(np.float32), depth))
     else:
         suffix, data = encode_depth(depth)
@@ -223,37 +282,46 @@ def encode_folder(
     return files
 
 
-def _colour(folder: Path) -> str | None:
-    return next((name for name in ("rgb", "color") if (folder / name).is_dir()), None)
+def _groups(root: Path, findings: Findings) -> list[Group]:
+    """Return the folders of samples, never none; `Group.split` is empty where the root is one."""
+    listed = list(list_groups(root))
+    form = form_of(root)
+    groups = [group for group in listed if form_of(group.folder) or told_apart(group.folder)]
+    if not groups or (form is not None and " beside " in form):
+        return [Group(root, "", "", "")]
+    for group in listed:
+        if group not in groups:
+            findings.add(group.folder, "holds no rgb/, depth/ or xyz/ with files")
+    look_around(root, groups, findings)
+    return groups
 
 
-def _form(folder: Path) -> str | None:
-    """Return what makes a folder one of RGB-D images, in words."""
-    colour = _colour(folder)
-    if colour and (folder / "depth").is_dir():
-        return f"{colour}/ beside depth/"
-    if (folder / "xyz").is_dir():
-        return f"{colour}/ beside xyz/" if colour else "xyz/"
-    return None
+def _entries(group: Group, findings: Findings) -> Iterator[Entry]:
+    found = role_folders(group.folder, findings)
+    if found.keys().isdisjoint(_TYPES):
+        roles = mixed_roles(group, findings)
+    else:
+        roles = {role: list_files(found[role], types, findings) for role, types in _TYPES.items() if role in found}
+        roles["mask"] = masks_of(group, found, findings)
+        for path in visible(group.folder, COLOUR):
+            findings.add(path, f"not read, since it lies beside {'/, '.join(roles)}/ and not in one of them")
+        strangers(group.folder, roles, findings)
+    if "foreground" in found:
+        roles["foreground"] = list_files(found["foreground"], MASKS, findings)
+    return entries_of(group, roles, findings)
 
 
-def _groups(root: Path) -> list[Group]:
-    return [Group(root, "", "", "")] if _form(root) else list(list_groups(root, _SPLITS))
+def _is_8_bit(path: Path) -> bool:
+    """Whether a file that could not be read as colour is not a readable plane of other numbers either."""
+    try:
+        return read_plane(path).dtype == np.uint8
+    except FileError:
+        return True
 
 
-def _entries(group: Group) -> Iterable[Entry]:
-    roles = {"rgb": list_files(group.folder / (_colour(group.folder) or "rgb"), _COLOUR)}
-    for role, suffixes in _ROLES.items():
-        roles[role] = list_files(group.folder / role, suffixes)
-    for stem in roles["rgb"].keys() | roles["depth"].keys() | roles["xyz"].keys():
-        yield Entry(
-            key="/".join([*filter(None, group[1:]), stem]),
-            split=group.split,
-            defect=group.name,
-            label=int(group.name != "good") if group.name else None,
-            files={role: found[stem] for role, found in roles.items() if stem in found},
-            category=group.category,
-        )
+def _as_depth(entry: Entry) -> Entry:
+    files = {"depth" if role == "rgb" else role: path for role, path in entry.files.items()}
+    return replace(entry, files=files)
 
 
 def _meaning(root: Path, options: dict[str, Any]) -> Meaning:

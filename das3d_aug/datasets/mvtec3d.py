@@ -13,16 +13,17 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
-from das3d_aug.datasets.listing import Group, list_files, list_groups
+from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes
+from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_files, list_groups, role_folders
+from das3d_aug.datasets.mvtec_ad import checked_key
+from das3d_aug.datasets.names import shown
+from das3d_aug.datasets.pairing import entries_of, look_around, masks_of, strangers
 from das3d_aug.errors import ParameterError
-from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array, read_rgb
+from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array
 from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth
 
 __all__ = ["MVTec3DDataset", "encode_mvtec3d"]
 
-_SPLITS = ("train", "validation", "test")
-_PNG = (".png",)
 _POINTS = (".tiff", ".tif")
 
 
@@ -48,58 +49,61 @@ class MVTec3DDataset(Dataset):
     @classmethod
     def recognise(cls, root: Path) -> str | None:
         """Look for ``rgb/`` beside ``xyz/`` below a split; what else is there tells the three such layouts apart."""
-        found = list_groups(root, _SPLITS)
-        groups = [group for group in found if (group.folder / "rgb").is_dir() and (group.folder / "xyz").is_dir()]
+        groups = _groups(root)
         if not groups:
             return None
         layout, mark = _kind(groups)
         if layout != cls.layout:
             return None
-        example = groups[0].folder.relative_to(root).as_posix()
+        example = shown(groups[0].folder.relative_to(root).as_posix())
         return f"rgb/ beside xyz/ in {len(groups)} folders such as {example}/, {mark}"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:
         """List the samples of a recognised set or category."""
-        groups = list_groups(root, _SPLITS)
-        dataset = cls(root, how, entries=[entry for group in groups for entry in cls._entries(group)])
+        findings = Findings(root)
+        groups = _groups(root)
+        for group in list_groups(root):
+            if group not in groups:
+                findings.add(group.folder, "holds no rgb/ beside xyz/")
+        look_around(root, groups, findings)
+        entries = [entry for group in groups for entry in cls._entries(group, findings)]
+        dataset = cls(root, how, entries=entries, findings=findings)
         dataset.unit = options.get("unit", cls.unit)
         return dataset
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        rgb_path, xyz_path = self.file(entry, "rgb"), self.file(entry, "xyz")
-        rgb = read_rgb(rgb_path)
-        with np.errstate(over="ignore"):
-            xyz = read_array(xyz_path).astype(np.float32, copy=False)
-        check_size(xyz_path, xyz.shape, partner=rgb_path, expected=rgb.shape)
-        if entry.label == 0 and self.masks not in entry.files:
-            mask = np.zeros(rgb.shape[:2], dtype=bool)
-        else:
-            mask = self.plane(entry, self.masks, partner=rgb_path, expected=rgb.shape) > 0
-        depth = points_to_depth(xyz)
-        return Sample(entry=entry, rgb=rgb, depth=depth, valid=depth > 0, unit=self.unit, xyz=xyz, mask=mask)
+        colour, xyz = self.colour(entry), None
+        if "xyz" in self.roles:
+            with np.errstate(over="ignore"):
+                xyz = read_array(self.file(entry, "xyz")).astype(np.float32, copy=False)
+        if entry.label == 1:
+            self.file(entry, self.masks)  # or it is named
+        return self.assemble(
+            entry,
+            colour=colour,
+            depth=None if xyz is None else points_to_depth(xyz),
+            role="xyz",
+            label=entry.label,
+            masks=self.masks,
+            unit=self.unit,
+            xyz=xyz,
+        )
 
     @classmethod
-    def _entries(cls, group: Group) -> Iterator[Entry]:
-        roles = cls._files(group.folder)
-        for stem in roles["rgb"].keys() | roles["xyz"].keys():
-            yield Entry(
-                key=f"{group.category}/{group.split}/{group.name}/{stem}",
-                split=group.split,
-                defect=group.name,
-                label=int(group.name.lower() != "good"),
-                files={role: found[stem] for role, found in roles.items() if stem in found},
-                category=group.category,
-            )
+    def _entries(cls, group: Group, findings: Findings) -> Iterator[Entry]:
+        roles = cls._files(group, findings)
+        strangers(group.folder, roles, findings)
+        return entries_of(group, roles, findings, masks=cls.masks)
 
     @classmethod
-    def _files(cls, folder: Path) -> dict[str, dict[str, Path]]:
+    def _files(cls, group: Group, findings: Findings) -> dict[str, dict[str, Path]]:
         """Return the files of a defect folder by role and stem; rgb and xyz come first."""
         return {
-            "rgb": list_files(folder / "rgb", _PNG),
-            "xyz": list_files(folder / "xyz", _POINTS),
-            cls.masks: list_files(folder / cls.masks, _PNG),
+            "rgb": list_files(group.folder / "rgb", COLOUR, findings),
+            "xyz": list_files(group.folder / "xyz", _POINTS, findings),
+            cls.masks: masks_of(group, role_folders(group.folder, findings, first=cls.masks), findings),
         }
 
 
@@ -121,7 +125,7 @@ def encode_mvtec3d(
     key : str
         ``<category>/<split>/<defect>/<name>``.
     rgb : numpy.ndarray
-        uint8, H x W x 3.
+        uint8, H x W x 3, or H x W for grey.
     depth : numpy.ndarray, optional
         H x W, in metres if the result is to be like the released set; without it ``xyz`` is stored as it is.
     mask : numpy.ndarray, optional
@@ -144,14 +148,7 @@ def encode_mvtec3d(
         If there are neither points nor a camera, the key has not this form, or mask and defect disagree.
     """
     known_shapes(rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask, xyz=xyz)
-    parts = safe_parts(key)
-    if len(parts) != 4 or parts[1] not in _SPLITS:
-        raise ParameterError(f"key must be <category>/<{'|'.join(_SPLITS)}>/<defect>/<name>, got {key!r}")
-    category, split, defect, name = parts
-    if defect != "good" and mask is None:
-        raise ParameterError(f"mask is needed for the anomalous sample {key!r}")
-    if defect == "good" and mask is not None and mask.any():
-        raise ParameterError(f"mask must be empty for the good sample {key!r}; name a defect in the key")
+    category, split, defect, name = checked_key(key, mask)
     if xyz is not None:
         points = xyz.astype(np.float32)
         if depth is not None:
@@ -159,7 +156,9 @@ def encode_mvtec3d(
     elif depth is not None and intrinsics is not None:
         points = depth_to_points(depth, intrinsics)
     else:
-        raise ParameterError("xyz, or depth and intrinsics, are needed: MVTec 3D-AD stores points, not depth alone")
+        raise ParameterError(
+            "xyz, or depth and intrinsics, are needed: MVTec 3D-AD stores points, neither depth nor colour alone"
+        )
     folder = f"{category}/{split}/{defect}"
     files = {f"{folder}/rgb/{name}.png": encode_png(rgb), f"{folder}/xyz/{name}.tiff": encode_tiff(points)}
     if mask is None and split == "test":
@@ -168,6 +167,11 @@ def encode_mvtec3d(
         if plane is not None and (split == "test" or defect != "good"):
             files[f"{folder}/{role}/{name}.png"] = encode_mask(plane)
     return files
+
+
+def _groups(root: Path) -> list[Group]:
+    found = list_groups(root)
+    return [group for group in found if (group.folder / "rgb").is_dir() and (group.folder / "xyz").is_dir()]
 
 
 def _kind(groups: Sequence[Group]) -> tuple[str, str]:

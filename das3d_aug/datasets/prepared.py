@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, safe_parts
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_array, read_json, read_rgb
+from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_array, read_json, read_plane
 from das3d_aug.geometry import Camera, camera_from_dict
 
 __all__ = ["LISTING", "Normalisation", "PreparedDataset", "encode_prepared"]
@@ -121,40 +121,21 @@ class PreparedDataset(Dataset):
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
         row = self._rows[entry.key]
-        rgb_path, depth_path = self.file(entry, "rgb"), self.file(entry, "depth")
-        rgb = read_rgb(rgb_path)
-        depth = self.plane(entry, "depth", partner=rgb_path, expected=rgb.shape)
-        if depth.dtype != np.float32:
-            raise FileError(depth_path, f"prepared depth is float32, got {depth.dtype}")
-        foreground, mask = (
-            self.marked(entry, role, partner=rgb_path, expected=rgb.shape) for role in ("foreground", "gt")
-        )
-        if row.normalisation is not None:
-            return Sample(
-                entry=entry,
-                rgb=rgb,
-                depth=(normalised := row.normalisation.apply(depth)),
-                valid=normalised > 0,
-                unit="normalised",
-                mask=mask,
-                foreground=foreground,
-            )
-        xyz = None
+        colour, depth, xyz = self.colour(entry), None, None
+        if "depth" in entry.files:
+            path = self.file(entry, "depth")
+            depth = read_plane(path, name="depth")
+            if depth.dtype != np.float32:
+                raise FileError(path, f"prepared depth is float32, got {depth.dtype}")
+        sample = self.assemble(entry, colour=colour, depth=depth, role="depth", masks="gt", unit=row.unit)
+        if row.normalisation is not None and depth is not None:
+            normalised = row.normalisation.apply(depth)
+            return replace(sample, depth=normalised, valid=normalised > 0, unit="normalised")
         if "xyz" in entry.files:
-            xyz_path = self.file(entry, "xyz")
-            xyz = read_array(xyz_path).astype(np.float32, copy=False)
-            check_size(xyz_path, xyz.shape, partner=rgb_path, expected=rgb.shape)
-        return Sample(
-            entry=entry,
-            rgb=rgb,
-            depth=depth,
-            valid=np.isfinite(depth) & (depth > 0),
-            unit=row.unit,
-            xyz=xyz,
-            intrinsics=row.camera,
-            mask=mask,
-            foreground=foreground,
-        )
+            path = self.file(entry, "xyz")
+            xyz = read_array(path).astype(np.float32, copy=False)
+            check_size(path, xyz.shape, partner=next(iter(entry.files.values())), expected=sample.shape)
+        return replace(sample, xyz=xyz, intrinsics=row.camera)
 
     def normalisation(self, entry: Entry) -> Normalisation | None:
         """Return what was done to a sample's depth; None if it is in the unit of the source."""
@@ -172,8 +153,8 @@ class PreparedDataset(Dataset):
 def encode_prepared(
     key: str,
     *,
-    rgb: NDArray[np.uint8],
-    depth: NDArray[np.float32],
+    rgb: NDArray[np.uint8] | None,
+    depth: NDArray[np.float32] | None,
     foreground: NDArray[np.bool_],
     mask: NDArray[np.bool_] | None = None,
     xyz: NDArray[np.float32] | None = None,
@@ -185,7 +166,7 @@ def encode_prepared(
     key : str
         The source's key; its folders are kept.
     rgb, depth, foreground, mask, xyz : numpy.ndarray
-        As in `das3d_aug.preparation.Prepared`.
+        As in `das3d_aug.preparation.Prepared`; what is None is not written.
 
     Returns
     -------
@@ -198,15 +179,13 @@ def encode_prepared(
         If the key is not a safe name.
     """
     files = {
-        "rgb": encode_png(rgb),
-        "depth": encode_tiff(depth),
+        "rgb": rgb is not None and encode_png(rgb),
+        "depth": depth is not None and encode_tiff(depth),
         "foreground": encode_mask(foreground),
+        "gt": mask is not None and encode_mask(mask),
+        "xyz": xyz is not None and encode_tiff(xyz),
     }
-    if mask is not None:
-        files["gt"] = encode_mask(mask)
-    if xyz is not None:
-        files["xyz"] = encode_tiff(xyz)
-    return {_place(key, role): data for role, data in files.items()}
+    return {_place(key, role): data for role, data in files.items() if data}
 
 
 @dataclass(frozen=True)

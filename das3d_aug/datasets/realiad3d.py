@@ -19,12 +19,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from das3d_aug.datasets.base import Entry
-from das3d_aug.datasets.listing import list_files, list_folders
+from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_files, list_folders, role_folders
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset
+from das3d_aug.datasets.pairing import masks_of
 
 __all__ = ["RealIAD3DDataset"]
 
-_COLOUR = (".png", ".jpg", ".jpeg")
 _POINTS = (".tiff", ".tif")
 
 
@@ -43,13 +43,17 @@ class RealIAD3DDataset(MVTec3DDataset):
         return folder.parent / role / entry.key.rpartition("/")[2]
 
     @classmethod
-    def _files(cls, folder: Path) -> dict[str, dict[str, Path]]:
+    def _files(cls, group: Group, findings: Findings) -> dict[str, dict[str, Path]]:
+        folder = group.folder
+        masks = role_folders(folder, first=cls.masks)
+        if "mask" in masks and (masks["mask"] / "rgb").is_dir():
+            masks["mask"] /= "rgb"
         others = {
-            "xyz": list_files(folder / "xyz", _POINTS),
-            "ps": list_files(folder / "ps", _COLOUR),
-            "gt": list_files(folder / "gt", (".png",)) or list_files(folder / "gt" / "rgb", (".png",)),
+            "xyz": list_files(folder / "xyz", _POINTS, findings),
+            "ps": list_files(folder / "ps", COLOUR, findings),
+            cls.masks: masks_of(group, masks, findings),
         }
-        rgb = list_files(folder / "rgb", _COLOUR)
+        rgb = list_files(folder / "rgb", COLOUR, findings)
         if not rgb:
             rgb = _many_lights(folder / "rgb")
             others = {role: _in_order(rgb, files) for role, files in others.items()}
@@ -60,7 +64,7 @@ def _many_lights(folder: Path) -> dict[str, Path]:
     """Return the image under light L05 by the name of its folder."""
     found = {}
     for sample in sorted(list_folders(folder)):
-        images = [path for stem, path in list_files(sample, _COLOUR).items() if "L05" in stem and "RGB" in stem]
+        images = [path for stem, path in list_files(sample, COLOUR).items() if "L05" in stem and "RGB" in stem]
         if images:
             found[sample.name] = images[0]
     return found

@@ -29,7 +29,7 @@ from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes
 from das3d_aug.datasets.listing import natural
 from das3d_aug.datasets.stored import Meaning
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_depth, encode_mask, encode_png, read_json, read_rgb
+from das3d_aug.files import contained, encode_depth, encode_mask, encode_png, read_colour, read_json, read_plane
 from das3d_aug.files.decode import MAX_BYTES
 from das3d_aug.geometry import camera_from_dict
 
@@ -122,9 +122,10 @@ class WebDatasetDataset(Dataset):
 
     def open(self, entry: Entry) -> Sample:
         """Read one sample; see `Dataset.open`."""
-        path = self.file(entry, "rgb")
-        rgb = read_rgb(path, data=self.read(entry, "rgb"))
-        numbers = self.plane(entry, "depth", partner=path, expected=rgb.shape)
+        colour, numbers = self.colour(entry), None
+        if "depth" in self.roles:
+            numbers = read_plane(self.file(entry, "depth"), name="depth", data=self.read(entry, "depth"))
+        self.file(entry, "mask")  # or it is named
         about = self.record(entry)
         try:
             camera = None if about["intrinsics"] is None else camera_from_dict(about["intrinsics"])
@@ -132,25 +133,32 @@ class WebDatasetDataset(Dataset):
             meaning = Meaning(**{"unit": unit, **about.get("stored", {})})
         except (KeyError, TypeError, ParameterError) as error:
             raise FileError(self.file(entry, "json"), f"has no unit or intrinsics: {error}") from error
+        if numbers is None:
+            return self.assemble(entry, colour=colour, depth=None, role="rgb", unit=unit, intrinsics=camera)
         measured = meaning.measure(self.file(entry, "depth"), numbers)
-        return Sample(
-            entry=entry,
-            rgb=rgb,
+        return self.assemble(
+            entry,
+            colour=colour,
             depth=measured.depth,
-            valid=np.isfinite(measured.depth) & (measured.depth > 0),
+            role="depth",
             unit=unit,
             intrinsics=camera,
-            mask=self.plane(entry, "mask", partner=path, expected=rgb.shape) > 0,
             warnings=measured.warnings,
             stored=measured.stored,
         )
+
+    def colour(self, entry: Entry) -> tuple[NDArray[np.uint8] | None, bool]:
+        """Return the colour of a sample and whether it is grey; see `Dataset.colour`."""
+        if "rgb" not in self.roles:
+            return None, False
+        return read_colour(self.file(entry, "rgb"), data=self.read(entry, "rgb"))
 
 
 def encode_webdataset(
     key: str,
     *,
-    rgb: NDArray[np.uint8],
-    depth: NDArray[Any],
+    rgb: NDArray[np.uint8] | None = None,
+    depth: NDArray[Any] | None = None,
     mask: NDArray[Any],
     rgb_mask: NDArray[Any],
     depth_mask: NDArray[Any],
@@ -161,9 +169,9 @@ def encode_webdataset(
     ----------
     key : str
         Its name, of letters, digits, ``_`` and ``-``.
-    rgb : numpy.ndarray
-        uint8, H x W x 3.
-    depth : numpy.ndarray
+    rgb : numpy.ndarray, optional
+        uint8, H x W x 3, or H x W for grey; needed without depth.
+    depth : numpy.ndarray, optional
         H x W; uint16 becomes a 16-bit PNG, other integers a TIFF of their type, everything else a float32 TIFF.
     mask, rgb_mask, depth_mask : numpy.ndarray
         H x W, non-zero where anomalous (anywhere, in colour, in depth); stored as 0 and 255.
@@ -178,11 +186,13 @@ def encode_webdataset(
     ParameterError
         If shapes or dtypes do not fit, or the key has another form.
     """
-    known_shapes(rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
+    known_shapes(either=True, rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     if re.fullmatch(_KEY, key) is None:
         raise ParameterError(f"key must be of letters, digits, '_' and '-', got {key!r}")
-    suffix, data = encode_depth(depth)
-    files = {f"{key}.rgb.png": encode_png(rgb), f"{key}.depth{suffix}": data}
+    files = {} if rgb is None else {f"{key}.rgb.png": encode_png(rgb)}
+    if depth is not None:
+        suffix, data = encode_depth(depth)
+        files[f"{key}.depth{suffix}"] = data
     for role, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         files[f"{key}.{role}.png"] = encode_mask(plane)
     return files

@@ -13,6 +13,7 @@ from das3d_aug.files.images import (
     encode_png,
     encode_tiff,
     read_array,
+    read_colour,
     read_plane,
     read_rgb,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "read_bytes",
     "read_camera",
     "read_camera_for",
+    "read_colour",
     "read_json",
     "read_organized",
     "read_plane",

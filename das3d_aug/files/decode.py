@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from das3d_aug.errors import FileError
 
 __all__ = [
+    "IMAGE_SUFFIXES",
+    "JPEG_SUFFIXES",
     "KINDS",
     "MAX_BYTES",
     "MAX_PIXELS",
@@ -60,6 +62,13 @@ KINDS = {
     ".npy": "NPY",
     ".npz": "NPZ",
 }
+
+IMAGE_SUFFIXES = tuple(KINDS)
+"""The types of files that `read_image` reads."""
+
+JPEG_SUFFIXES = (".jpg", ".jpeg")
+"""Those of them that do not keep values."""
+
 _MAGIC = {
     "PNG": (b"\x89PNG\r\n\x1a\n",),
     "JPEG": (b"\xff\xd8\xff",),

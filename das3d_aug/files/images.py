@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files.decode import KINDS, Array, read_image
 
-__all__ = ["encode_depth", "encode_mask", "encode_png", "encode_tiff", "read_array", "read_plane", "read_rgb"]
+__all__ = [
+    "encode_depth",
+    "encode_mask",
+    "encode_png",
+    "encode_tiff",
+    "read_array",
+    "read_colour",
+    "read_plane",
+    "read_rgb",
+]
 
 
 def read_rgb(path: str | Path, *, data: bytes | None = None) -> NDArray[np.uint8]:
@@ -39,14 +48,20 @@ def read_rgb(path: str | Path, *, data: bytes | None = None) -> NDArray[np.uint8
     FileError
         If the file is missing, damaged, too large, not of its extension's type, or not of 8 bits.
     """
+    return read_colour(path, data=data)[0]
+
+
+def read_colour(path: str | Path, *, data: bytes | None = None) -> tuple[NDArray[np.uint8], bool]:
+    """Read a colour image as `read_rgb` does, and return also whether it is grey: stored as one channel."""
     image = read_image(Path(path), data=data)
     if image.dtype != np.uint8:
         raise FileError(path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first")
-    if image.ndim == 2:
-        image = np.repeat(image[:, :, None], 3, axis=2)
+    grey = image.ndim == 2 or image.shape[2] == 1
+    if grey:
+        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
     if image.ndim != 3 or image.shape[2] not in (3, 4):
         raise FileError(path, f"a grey, RGB or RGBA image is expected, got the shape {image.shape}")
-    return np.ascontiguousarray(image[:, :, :3])
+    return np.ascontiguousarray(image[:, :, :3]), grey
 
 
 def read_plane(path: str | Path, *, name: str | None = None, data: bytes | None = None) -> Array:

@@ -165,7 +165,7 @@ def _eyecandies(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes
         depth=_metres(pair.depth, sample),
         mask=pair.mask,
         rgb_mask=pair.rgb_changed,
-        normal_depth=_metres(sample.depth, sample),
+        normal_depth=_metres(sample.need("depth"), sample),
     )
 
 

@@ -158,15 +158,15 @@ def _of_source(
     for index in indices:
         with tally.timed(_SYNTHESIS):
             pair = synthesize(
-                sample.rgb,
-                sample.depth,
+                sample.need("rgb"),
+                sample.need("depth"),
                 recipe=job.recipe,
                 seed=job.seed,
                 index=index,
                 texture=texture,
                 foreground=sample.foreground,
             )
-            severity = measure_severity(sample.rgb, sample.depth, pair, foreground=sample.foreground)
+            severity = measure_severity(sample.need("rgb"), sample.need("depth"), pair, foreground=sample.foreground)
         with tally.timed(_WRITING):
             name = job.name(entry, index)
             files = target.encode(name, sample, pair)
@@ -188,7 +188,7 @@ def _of_source(
                     "key": entry.key,
                     "sha256": sources,
                 },
-                "size": sample.depth.shape,
+                "size": sample.shape,
                 "plan": pair.plan.to_dict(),
                 "files": {path: digest(data) for path, data in files.items()},
             }

@@ -102,7 +102,7 @@ def replay(
         raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
     normal = as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
     texture = None if folder is None else as_source(folder)
-    pair = render(normal.rgb, normal.depth, plan, texture=texture, foreground=normal.foreground)
+    pair = render(normal.need("rgb"), normal.need("depth"), plan, texture=texture, foreground=normal.foreground)
     files = written.encode(name, normal, pair)
     if sample is None:
         there = [name for name in (*files, recipe) if (root / name).is_file()]

@@ -42,7 +42,7 @@ def parse_size(size: int | str | tuple[int, int] | None) -> tuple[int, int] | No
 
 def resize_sample(sample: Sample, shape: tuple[int, int] | None) -> Sample:
     """Return the sample at (height, width), its camera scaled with it; None leaves it as it is."""
-    old = sample.depth.shape
+    old = sample.shape
     if shape is None or shape == old:
         return sample
     rows, columns = ((2 * np.arange(new) + 1) * length // (2 * new) for new, length in zip(shape, old, strict=True))
@@ -50,9 +50,9 @@ def resize_sample(sample: Sample, shape: tuple[int, int] | None) -> Sample:
     camera = sample.intrinsics
     return replace(
         sample,
-        rgb=np.asarray(cv2.resize(sample.rgb, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8),
-        depth=sample.depth[nearest],
-        valid=sample.valid[nearest],
+        rgb=np.asarray(cv2.resize(sample.need("rgb"), shape[::-1], interpolation=cv2.INTER_AREA), np.uint8),
+        depth=sample.need("depth")[nearest],
+        valid=sample.need("valid")[nearest],
         xyz=None if sample.xyz is None else sample.xyz[nearest],
         intrinsics=camera and camera.scaled(shape[0] / old[0], shape[1] / old[1]),
         mask=None if sample.mask is None else sample.mask[nearest],

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import frozen
 from das3d_aug.datasets import Sample
+from das3d_aug.datasets.base import Images
 from das3d_aug.datasets.prepared import Normalisation
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.geometry import Camera, depth_to_points, to_unit
@@ -36,7 +37,7 @@ _OUTLYING = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Prepared:
+class Prepared(Images):
     """A prepared sample; all images have one height and width and share no memory with the source.
 
     Attributes
@@ -125,8 +126,9 @@ def prepare_sample(
 
 def depth_range(prepared: Prepared | Sample) -> Normalisation:
     """Return the nearest and farthest depth of an image that is in its unit, flying pixels left out (`_extent`)."""
-    measured = prepared.depth[prepared.valid]
-    part = measured if prepared.foreground is None else prepared.depth[prepared.valid & prepared.foreground]
+    depth, valid = prepared.need("depth"), prepared.need("valid")
+    measured = depth[valid]
+    part = measured if prepared.foreground is None else depth[valid & prepared.foreground]
     return Normalisation(*_extent(part if part.size else measured, within=measured))
 
 
@@ -146,7 +148,7 @@ def _extent(part: NDArray[np.float32], *, within: NDArray[np.float32]) -> tuple[
 def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     """Do all but the normalisation; a fallback is told by ``warning`` alone."""
     key = sample.entry.key
-    foreground = sample.valid if sample.foreground is None else sample.foreground & sample.valid
+    foreground = sample.need("valid") if sample.foreground is None else sample.foreground & sample.need("valid")
     xyz, plane, troubles = None, None, []
     remove_plane = sample.foreground is None and settings.distance > 0
     if remove_plane or settings.cluster_distance > 0 or settings.xyz:
@@ -163,25 +165,25 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
         raise ForegroundError(f"{key}: {'; '.join(troubles)}; with fallback 'keep' everything is kept")
     if not foreground.any():
         raise ForegroundError(f"{key}: nothing is left: no valid depth, or an empty foreground")
-    removed = sample.valid & ~foreground
-    part = sample.depth[foreground]
+    removed = sample.need("valid") & ~foreground
+    part = sample.need("depth")[foreground]
     farthest = np.float32(_extent(part, within=part)[1])
     made = replace(
         sample,
-        rgb=np.where(removed[:, :, None], np.uint8(0), sample.rgb),
-        depth=np.where(foreground, sample.depth, np.where(removed, farthest, np.float32(0))),
+        rgb=np.where(removed[:, :, None], np.uint8(0), sample.need("rgb")),
+        depth=np.where(foreground, sample.need("depth"), np.where(removed, farthest, np.float32(0))),
         xyz=xyz,
         mask=None if sample.mask is None else sample.mask.copy(),
         foreground=foreground.copy(),
         stored=None,
     )
     made = resize_sample(_padded(made) if settings.pad else made, parse_size(settings.size))
-    valid = made.depth > 0
+    valid = made.need("depth") > 0
     if not valid.any() or made.foreground is None:
         raise ForegroundError(f"{key}: no valid depth is left at {valid.shape[0]} x {valid.shape[1]} pixels")
     return Prepared(
-        rgb=made.rgb,
-        depth=made.depth,
+        rgb=made.need("rgb"),
+        depth=made.need("depth"),
         valid=valid,
         foreground=made.foreground,
         mask=made.mask,
@@ -202,7 +204,7 @@ def _points(sample: Sample) -> NDArray[np.float32]:
             f"{sample.entry.key}: a plane is found in points: give xyz/, or the camera as intrinsics.json; or mark "
             "the part in foreground/, or let distance be 0"
         )
-    return frozen(depth_to_points(sample.depth, sample.intrinsics))
+    return frozen(depth_to_points(sample.need("depth"), sample.intrinsics))
 
 
 def _without_plane(
@@ -264,7 +266,7 @@ def padded_square(height: int, width: int) -> tuple[int, int, int]:
 
 def _padded(sample: Sample) -> Sample:
     """Pad with invalid, black, normal pixels to a square; an odd one goes below or to the right."""
-    height, width = sample.depth.shape
+    height, width = sample.shape
     side, top, left = padded_square(height, width)
 
     def pad(image: NDArray[Any]) -> NDArray[Any]:

@@ -99,7 +99,7 @@ def synthesis_stages(sample: Sample, *, seed: int = 0) -> Stages:
     ForegroundError
         If there is no part to put a defect on.
     """
-    shape = sample.depth.shape
+    shape = sample.shape
     recipe = Recipe(area=None, resolution=(4, 8), sigma=(3, 5), magnitude=(0.2, 0.3), beta=(0.2, 0.4))
     plan = recipe.draw(shape, seed=seed)
     plan = replace(
@@ -111,7 +111,9 @@ def synthesis_stages(sample: Sample, *, seed: int = 0) -> Stages:
         bump=plan.dent,
         texture=TexturePlan(pick=plan.texture.pick),
     )
-    part = foreground_mask(sample.depth) if sample.foreground is None else sample.foreground & sample.valid
+    part = (
+        foreground_mask(sample.need("depth")) if sample.foreground is None else sample.foreground & sample.need("valid")
+    )
     if not part.any():
         raise ForegroundError("nothing stands out of the background, so there is no part to put a defect on")
     row, both, column = plan.covariance
@@ -120,8 +122,8 @@ def synthesis_stages(sample: Sample, *, seed: int = 0) -> Stages:
     kernel = skew_normal_kernel(plan.alpha, [[row, both], [both, column]])
     delta = skew_filter(ternary, kernel)
     mask = refine_mask(delta, plan.dent, plan.mask_threshold)
-    depths = sample.depth[part]
-    moved = sample.depth + np.float32(plan.dent * (depths.max() - depths.min())) * delta
+    depths = sample.need("depth")[part]
+    moved = sample.need("depth") + np.float32(plan.dent * (depths.max() - depths.min())) * delta
     name, texture = as_source(None).pick(plan.texture.pick)
     height, width = (max(wanted - given, 0) for wanted, given in zip(shape, texture.shape[:2], strict=True))
     foreign = np.pad(texture, ((0, height), (0, width), (0, 0)), "symmetric")[: shape[0], : shape[1]]
@@ -133,8 +135,8 @@ def synthesis_stages(sample: Sample, *, seed: int = 0) -> Stages:
         delta=delta,
         mask=mask,
         texture=foreign,
-        rgb=blend_texture(sample.rgb, foreign, mask, plan.beta),
-        depth=np.where(mask & sample.valid, moved, sample.depth),
+        rgb=blend_texture(sample.need("rgb"), foreign, mask, plan.beta),
+        depth=np.where(mask & sample.need("valid"), moved, sample.need("depth")),
         plan=plan.with_texture(name),
     )
 
@@ -142,14 +144,14 @@ def synthesis_stages(sample: Sample, *, seed: int = 0) -> Stages:
 def pipeline_figure(sample: Sample, *, seed: int = 0) -> Figure:
     """Draw Fig. 3: every stage of the synthesis on one normal sample."""
     found = synthesis_stages(sample, seed=seed)
-    near, far = np.percentile(sample.depth[found.foreground], (1, 99))
+    near, far = np.percentile(sample.need("depth")[found.foreground], (1, 99))
     depth = {"cmap": "viridis_r", "vmin": near, "vmax": far}
     most = float(np.abs(found.delta).max())
     signed = {"cmap": "RdBu_r", "vmin": -1, "vmax": 1}
     after = replace(sample, depth=found.depth)
     panels: tuple[tuple[str, NDArray[Any], dict[str, Any]], ...] = (
-        ("colour $I$", sample.rgb, {}),
-        ("depth $Z$", np.where(sample.valid, sample.depth, np.nan), depth),
+        ("colour $I$", sample.need("rgb"), {}),
+        ("depth $Z$", np.where(sample.need("valid"), sample.need("depth"), np.nan), depth),
         ("foreground $M_f$", found.foreground, {"cmap": "gray"}),
         ("noise $P$", found.noise, signed),
         ("ternary mask $M_t$", found.ternary, signed),
@@ -158,7 +160,7 @@ def pipeline_figure(sample: Sample, *, seed: int = 0) -> Figure:
         ("refined mask $M^*$", found.mask, {"cmap": "gray"}),
         ("texture $I_u$", found.texture, {}),
         (rf"colour $I_a$, $\beta$ = {found.plan.beta:.2f}", found.rgb, {}),
-        ("depth $Z_a$", np.where(sample.valid, found.depth, np.nan), depth),
+        ("depth $Z_a$", np.where(sample.need("valid"), found.depth, np.nan), depth),
         ("surface of $Z_a$", shaded(after), {}),
     )
     figure, axes = _grid(2, 6)
@@ -198,11 +200,11 @@ def maps_figure(samples: Sequence[Sample], maps: Sequence[Map]) -> Figure:
     low, high = colour_range(maps)
     figure, axes = _grid(len(samples), 4, width=6.0, height=1.4)
     for line, sample, found in zip(axes, samples, maps, strict=True):
-        truth = np.zeros(sample.depth.shape, bool) if sample.mask is None else sample.mask
-        line[0].imshow(sample.rgb)
+        truth = np.zeros(sample.shape, bool) if sample.mask is None else sample.mask
+        line[0].imshow(sample.need("rgb"))
         line[1].imshow(shaded(sample))
         line[2].imshow(truth, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        extent = (-0.5, sample.depth.shape[1] - 0.5, sample.depth.shape[0] - 0.5, -0.5)
+        extent = (-0.5, sample.shape[1] - 0.5, sample.shape[0] - 0.5, -0.5)
         colours = LinearSegmentedColormap.from_list("anomaly", COLOURS)
         drawn = line[3].imshow(found, cmap=colours, vmin=low, vmax=high, extent=extent)
         for border in outline(truth):
@@ -324,7 +326,7 @@ def _one_of_each(images: Iterable[dict[str, Any]]) -> list[str]:
 
 def _read_map(path: Path, sample: Sample) -> Map:
     found = read_plane(path)
-    height, width = sample.depth.shape
+    height, width = sample.shape
     if abs(found.shape[0] * width - found.shape[1] * height) > 0.02 * found.shape[1] * height:
         raise FileError(
             path,

@@ -136,10 +136,10 @@ def score_maps(
 
     def judge(entry: Entry) -> _Judged:
         found, sample = _read_map(files[entry.key]), dataset.open(entry)
-        sizes[entry.key] = sample.depth.shape
-        if found.shape != sample.depth.shape:
+        sizes[entry.key] = sample.shape
+        if found.shape != sample.shape:
             given.add(found.shape)
-        return _Judged(_resized(found, sample.depth.shape), sample.mask, float(found.max()), None)
+        return _Judged(_resized(found, sample.shape), sample.mask, float(found.max()), None)
 
     def again(entry: Entry) -> NDArray[Any]:
         return _resized(_read_map(files[entry.key]), sizes[entry.key])

@@ -58,14 +58,14 @@ def coloured(share: Map) -> Image:
 
 def part_of(sample: Sample) -> NDArray[np.bool_]:
     """Return where the part was measured, as far as the sample tells the part from its background."""
-    return sample.valid if sample.foreground is None else sample.valid & sample.foreground
+    return sample.need("valid") if sample.foreground is None else sample.need("valid") & sample.foreground
 
 
 def shaded(sample: Sample) -> Image:
     """Return the depth of a sample as a surface under a lamp, H x W x 3; what is not the part is grey."""
     part = part_of(sample)
     inside = part if part.any() else np.ones_like(part)
-    return shade(sample.depth, sample.depth, part, inside)[0]
+    return shade(sample.need("depth"), sample.need("depth"), part, inside)[0]
 
 
 def outline(mask: NDArray[np.bool_]) -> list[NDArray[np.int32]]:

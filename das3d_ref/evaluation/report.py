@@ -170,12 +170,12 @@ def by_defect(images: Sequence[dict[str, Any]]) -> Table:
 
 def _card(image: dict[str, Any], sample: Sample, share: Map, middle: float) -> _Card:
     """``share`` is the anomaly map in 0 … 1; the margin is positive on the wrong side of ``middle``."""
-    height, width = sample.depth.shape
+    height, width = sample.shape
     label, verdict = image["label"], image["verdict"]
     light = shaded(sample)
     size = fit(light.shape, _PICTURE)
     pictures = {
-        "colour": _webp(resized(sample.rgb, size), _GOOD),
+        "colour": _webp(resized(sample.need("rgb"), size), _GOOD),
         "surface": _webp(resized(light, size), _GOOD),
         "anomaly": _webp(coloured(resized(share, size)), _LOSSLESS),
     }
@@ -199,7 +199,7 @@ def _surface(sample: Sample, share: Map, light: Image) -> dict[str, Any]:
     size = fit(light.shape, _SURFACE)
     part = part_of(sample)
     weight = resized(part.astype(np.float32), size)
-    depth = resized(np.where(part, sample.depth, np.float32(0)), size)
+    depth = resized(np.where(part, sample.need("depth"), np.float32(0)), size)
     there = weight >= 0.5
     depth = np.divide(depth, weight, out=np.zeros_like(depth), where=there)
     low = high = 0.0

@@ -135,7 +135,7 @@ def _predict(
                 line |= {"score": found.score, "label": int(found.label)}
                 files = {
                     _map_name(key): encode_tiff(found.anomaly_map),
-                    f"overlays/{key}.png": encode_png(overlay(sample.rgb, found, detector.threshold)),
+                    f"overlays/{key}.png": encode_png(overlay(sample.need("rgb"), found, detector.threshold)),
                 }
                 write_files(out, files)
             lines.write((json.dumps(line) + "\n").encode())

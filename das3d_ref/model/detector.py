@@ -169,7 +169,7 @@ class Detector:
         settings = preparation_of(self.config)
         small = self.anomaly_map(as_item(prepare_sample(sample, settings), self.depth_range))
         score = image_score(small, self.config.score.window)
-        height, width = sample.depth.shape
+        height, width = sample.shape
         side, top, left = padded_square(height, width)
         size = (side, side) if settings.pad else (width, height)
         full = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
@@ -179,7 +179,7 @@ class Detector:
 
     def anomaly_map(self, item: Item) -> NDArray[np.float32]:
         """Return the anomaly map of a prepared image, float32, at its size."""
-        images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
+        images = network_input(item, item.sample.need("rgb"), item.sample.need("depth"), self.config)
         return anomaly_map(self.network, images, precision=self.config.training.precision, device=self.device)
 
 

@@ -44,8 +44,8 @@ class Item:
 
 def to_item(sample: Sample | Prepared, normalisation: Normalisation) -> Item:
     """Find the nearest measured pixel of every pixel of a sample."""
-    rows, columns = ndimage.distance_transform_edt(~sample.valid, return_distances=False, return_indices=True)
-    return Item(sample, normalisation, rows * np.int32(sample.depth.shape[1]) + columns)
+    rows, columns = ndimage.distance_transform_edt(~sample.need("valid"), return_distances=False, return_indices=True)
+    return Item(sample, normalisation, rows * np.int32(sample.shape[1]) + columns)
 
 
 def network_input(

@@ -45,10 +45,10 @@ def check_items(items: Sequence[Item], config: Config) -> None:
         sample = item.sample
         key = sample.entry.key if isinstance(sample, Sample) else "image"
         try:
-            synthesize(sample.rgb, sample.depth, recipe=recipe, seed=0, foreground=sample.foreground)
+            synthesize(sample.need("rgb"), sample.need("depth"), recipe=recipe, seed=0, foreground=sample.foreground)
         except ParameterError as error:
             raise ParameterError(f"{key}: {error}") from error
-        height, width = (min(side, config.data.crop or side) for side in sample.depth.shape)
+        height, width = (min(side, config.data.crop or side) for side in sample.shape)
         if min(height, width) < _LEAST_SIDE:
             raise ParameterError(f"{key}: is {height} x {width}; a side needs at least {_LEAST_SIDE} pixels")
         sizes[height, width] = key
@@ -85,8 +85,8 @@ class SyntheticAnomalies(Dataset[Example]):
         item = self.items[index]
         sample = item.sample
         pair = synthesize(
-            sample.rgb,
-            sample.depth,
+            sample.need("rgb"),
+            sample.need("depth"),
             recipe=self.config.synthesis,
             seed=self.seed,
             index=index,
@@ -94,7 +94,7 @@ class SyntheticAnomalies(Dataset[Example]):
             foreground=sample.foreground,
             texture=self.textures,
         )
-        normal = network_input(item, sample.rgb, sample.depth, self.config)
+        normal = network_input(item, sample.need("rgb"), sample.need("depth"), self.config)
         arrays = {
             **network_input(*_removed(item, pair), self.config),
             **{f"normal_{name}": image for name, image in normal.items()},
@@ -102,7 +102,7 @@ class SyntheticAnomalies(Dataset[Example]):
         }
         if crop := self.crop:
             stream = Stream(self.seed, index=index, epoch=epoch).spawn(_CROP)
-            top, left = (stream.integer(0, max(side - crop, 0)) for side in sample.depth.shape)
+            top, left = (stream.integer(0, max(side - crop, 0)) for side in sample.shape)
             arrays = {name: array[:, top : top + crop, left : left + crop] for name, array in arrays.items()}
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 

@@ -113,6 +113,10 @@ class Trainer:
     """
 
     def __init__(self, source: Source, out: Path, *, config: Config) -> None:
+        if not source.train and len(source.validation) == 1:
+            raise ParameterError(
+                f"{source.dataset.root}: two normal images are needed, to learn from and to validate with, there is 1"
+            )
         for name, entries in (("learn from", source.train), ("validate with", source.validation)):
             if not entries:
                 raise ParameterError(f"{source.dataset.root} has no normal images to {name}")
@@ -243,7 +247,7 @@ class Trainer:
         """Judge the averaged weights; keep them if they are the best so far."""
         maps, masks = [], []
         for item in self.validation:
-            maps.append(self._map(network_input(item, item.sample.rgb, item.sample.depth, self.config)))
+            maps.append(self._map(network_input(item, item.sample.need("rgb"), item.sample.need("depth"), self.config)))
             masks.append(np.zeros(maps[-1].shape, bool))
         for example in self._validation_anomalies():
             maps.append(self._map({name: example[name].numpy() for name in ("rgb", "depth") if name in example}))
@@ -339,7 +343,7 @@ def _digest(*sets: list[Item]) -> str:
     digest = hashlib.sha256()
     for items in sets:
         for item in items:
-            digest.update(item.sample.rgb.tobytes() + item.sample.depth.tobytes())
+            digest.update(item.sample.need("rgb").tobytes() + item.sample.need("depth").tobytes())
     return digest.hexdigest()
 
 

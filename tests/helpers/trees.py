@@ -118,6 +118,28 @@ def eyecandies(root, *, low="0.5", high="0.9"):
     return root
 
 
+def mvtec_ad(root):
+    """Colour alone; of the tree of an issue of anomalib (#2515): masks are named <stem>_mask."""
+    for category in ("bottle", "carpet"):
+        for group, names in (("train/good", "ab"), ("test/good", "a"), ("test/color", "ab")):
+            for name in names:
+                save(root / category / group / f"{name}.png", RGB)
+                if "good" not in group:
+                    save(root / category / "ground_truth" / "color" / f"{name}_mask.png", WHITE)
+    return root
+
+
+def visa(root):
+    for category in ("candle", "pcb1"):
+        data = root / category / "Data"
+        for name in ("0000", "0001"):
+            save(data / "Images" / "Normal" / f"{name}.png", RGB)
+            save(data / "Images" / "Anomaly" / f"{name[1:]}.png", RGB)
+            save(data / "Masks" / "Anomaly" / f"{name[1:]}.png", np.uint8(3) * MASK)
+        (root / category / "image_anno.csv").write_text("image,label,mask\n")
+    return root
+
+
 def poison_xyz(path):
     """Make three points of the fourth row invalid: not finite, infinite, behind the camera."""
     xyz = XYZ.copy()
@@ -153,8 +175,8 @@ class Tree:
     how: str
     key: str
     files: dict[str, str]
-    depth: np.ndarray
-    poison: tuple[str, Callable]
+    depth: np.ndarray | None
+    poison: tuple[str, Callable] | None
     split: tuple[str, str] | None = None
     category: str | None = None
     optional: frozenset[str] = frozenset()
@@ -230,5 +252,28 @@ TREES = {
         poison=("xyz", poison_xyz),
         split=("train", "gear/train"),
         category="gear",
+    ),
+    "mvtec_ad": Tree(
+        build=mvtec_ad,
+        count=10,
+        how="images in 6 folders such as bottle/train/good/",
+        key="bottle/test/color/b",
+        files={"rgb": "bottle/test/color/b.png", "mask": "bottle/ground_truth/color/b_mask.png"},
+        depth=None,
+        poison=None,
+        split=("train", "bottle/train"),
+        category="bottle",
+        optional=frozenset({"rgb", "mask"}),
+    ),
+    "visa": Tree(
+        build=visa,
+        count=8,
+        how="images in 4 folders such as candle/Data/Images/Anomaly/",
+        key="candle/Anomaly/001",
+        files={"rgb": "candle/Data/Images/Anomaly/001.png", "mask": "candle/Data/Masks/Anomaly/001.png"},
+        depth=None,
+        poison=None,
+        category="candle",
+        optional=frozenset({"rgb", "mask"}),
     ),
 }

@@ -110,8 +110,18 @@ def test_coloured_clouds_need_no_images(tmp_path):
     assert first.mask is None
     assert np.array_equal(second.mask, MASK)
     put(tmp_path / "xyz" / "a.ply", ply(colours=False))
-    with pytest.raises(FileError, match=r"xyz/a\.ply: has no colours .*, and there is no rgb/"):
-        next(iter(open_dataset(tmp_path)))
+    (grey, _) = open_dataset(tmp_path, cloud_width=14)
+    assert grey.rgb is None
+    assert np.array_equal(grey.xyz, XYZ)
+    for mode in ("rgb", "rgbd"):
+        with pytest.raises(FileError, match=r"xyz/a\.ply: has no colours .*, and there is no rgb/"):
+            next(iter(open_dataset(tmp_path, mode=mode)))
+    _, coloured = open_dataset(tmp_path, cloud_width=14, mode="depth")
+    assert coloured.rgb is None
+    (tmp_path / "xyz" / "a.ply").unlink()
+    (coloured,) = open_dataset(tmp_path, cloud_width=14, mode="rgb")
+    assert coloured.depth is coloured.xyz is None
+    assert np.array_equal(coloured.rgb, RGB)
 
 
 def test_a_cloud_that_does_not_fit_its_image_or_lacks_one_is_named(tmp_path):

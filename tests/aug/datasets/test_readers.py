@@ -69,11 +69,16 @@ def test_the_layout_is_found_and_says_how(root, layout, tree):
     sample = read(root, tree)
     assert sample.entry.files.keys() >= tree.files.keys()
     assert np.array_equal(sample.rgb, RGB // 6 * 6 if layout == "eyecandies" else RGB)
+    assert np.array_equal(sample.mask, MASK)
+    assert sample.mask.dtype == bool
+    assert sample.shape == MASK.shape
+    if tree.depth is None:
+        assert sample.depth is sample.valid is None
+        return
     assert sample.depth.dtype == np.float32
     assert np.array_equal(sample.depth, tree.depth)
     assert np.array_equal(sample.valid, tree.depth > 0)
-    assert np.array_equal(sample.mask, MASK)
-    assert sample.mask.dtype == sample.valid.dtype == bool
+    assert sample.valid.dtype == bool
 
 
 def test_a_wrong_name_is_refused_in_one_line(root, layout):
@@ -128,7 +133,37 @@ def test_a_data_set_travels_to_worker_processes(root, tree):
     data = open_dataset(root)
     copy = pickle.loads(pickle.dumps(data))
     assert copy.entries == data.entries
-    assert np.array_equal(copy.open(entry_of(copy, tree.key)).depth, tree.depth)
+    assert np.array_equal(copy.open(entry_of(copy, tree.key)).mask, MASK)
+    assert copy.warnings == data.warnings == ()
+
+
+def test_one_modality_needs_no_file_of_the_other(root, tree):
+    both = open_dataset(root)
+    for mode, there, gone in (
+        ("rgb", "rgb", {"depth", "xyz", "info_depth"}),
+        ("depth", "depth", {"rgb"}),
+    ):
+        if mode == "depth" and tree.depth is None:
+            for needed in ("depth", "rgbd"):
+                with pytest.raises(FileError, match=f"has no depth, which mode '{needed}' needs"):
+                    open_dataset(root, mode=needed)
+            continue
+        broken = {tree.path(root, role): None for role in tree.files.keys() & gone}
+        for path in broken:
+            broken[path] = path.read_bytes()
+            path.write_bytes(b"not an image")
+        data = open_dataset(root, mode=mode)
+        assert [entry.key for entry in data.entries] == [entry.key for entry in both.entries]
+        assert not any(entry.files.keys() & gone for entry in data.entries)
+        sample = data.open(entry_of(data, tree.key))
+        for path, content in broken.items():
+            path.write_bytes(content)
+        whole = read(root, tree)
+        assert np.array_equal(getattr(sample, there), getattr(whole, there))
+        assert np.array_equal(sample.mask, MASK)
+        assert (sample.rgb is None, sample.depth is None) == (mode == "depth", mode == "rgb")
+    with pytest.raises(ParameterError, match="mode must be one of rgb, depth, rgbd, got 'both'"):
+        open_dataset(root, mode="both")
 
 
 def test_a_missing_file_is_named(root, tree):
@@ -177,6 +212,7 @@ def test_a_link_that_leads_out_is_refused(root, tree, tmp_path):
     read(root, tree)
 
 
+@pytest.mark.parametrize("layout", [name for name, tree in TREES.items() if tree.poison])
 def test_invalid_depth_is_invalid_and_changes_nothing_else(root, tree):
     before = read(root, tree)
     role, poison = tree.poison
