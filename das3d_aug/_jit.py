@@ -36,6 +36,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     No ``fastmath``: the same bytes on every CPU, and NaN means NaN.  No ``parallel``: a parallel kernel in the
     parent kills forked children, and its sums differ between thread counts.
     """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]  # for debuggers: plain Python, hundreds of times slower
+        return function
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # there is no writable place for a cache
         compiled._cache = _HarmlessCache(compiled.py_func)  # type: ignore[no-untyped-call]

@@ -11,6 +11,7 @@ from ..options import (
     FILE,
     FOLDER,
 )
+from ..voice import voice
 
 __all__ = ["replay"]
 
@@ -29,8 +30,9 @@ def replay(path: Path, out: Path | None, **options: Any) -> int:
     result = run(path, **options)
     if out is not None:
         write_files(out, result.files)
+    voice().tell(same=not result.differences, differences=result.differences)
     for difference in result.differences:
-        click.echo(difference)
+        voice().say(difference)
     if not result.differences:
-        click.echo(f"{path}: same bytes")
+        voice().say(f"{path}: same bytes")
     return 1 if result.differences else 0

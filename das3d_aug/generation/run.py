@@ -32,7 +32,9 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation.formats import FORMATS, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
+from das3d_aug.randomness import Stream
 from das3d_aug.runs.folder import (
+    check_writable,
     claim,
     completed,
     digest,
@@ -163,11 +165,14 @@ def generate(
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    shape = parse_size(size)
+    Stream(seed)
     source, out = Path(source), Path(out)
     textures = None if textures is None else Path(textures)
     keep_apart(out, source)
     if textures is not None:
         keep_apart(out, textures)
+    check_writable(out)
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
@@ -175,7 +180,6 @@ def generate(
     total = len(entries) * per_image
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
-    shape = parse_size(size)
     first = resize_sample(_first_readable(dataset, entries), shape)
     target.check(first)
     job = Job(

@@ -197,8 +197,10 @@ class Recipe:
             If the file cannot be read, is not TOML, or a value cannot be used.
         """
         try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
+        except UnicodeDecodeError:
+            raise FileError(path, "cannot be read as TOML: it is not UTF-8; save it as that") from None
+        except (OSError, tomllib.TOMLDecodeError) as error:
             raise FileError(path, f"cannot be read as TOML: {error}") from None
         try:
             return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})

@@ -21,6 +21,7 @@ from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json
 from das3d_aug.preparation import Preparation, depth_range, prepare
+from das3d_aug.runs.causes import by_cause
 from das3d_aug.runs.folder import HEADER
 from das3d_ref.config import Config
 from das3d_ref.model.inputs import DepthRange, Item, as_item, preparation_of
@@ -36,6 +37,8 @@ class Source:
 
     Attributes
     ----------
+    data : pathlib.Path
+        Where the images come from.
     dataset : Dataset
         Prepared images, depth in its unit.
     train, validation, test : tuple of Entry
@@ -44,6 +47,7 @@ class Source:
         Images of which the background was kept, because no plane was found (``preparation.fallback = "keep"``).
     """
 
+    data: Path
     dataset: Dataset
     train: tuple[Entry, ...]
     validation: tuple[Entry, ...]
@@ -129,7 +133,7 @@ def open_source(
         validation = train[::_HELD_OUT]
         train = [entry for number, entry in enumerate(train) if number % _HELD_OUT]
     test = [entry for entry in entries if entry.split == "test"]
-    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings)
+    return Source(root, dataset, tuple(train), tuple(validation), tuple(test), warnings)
 
 
 def in_turn(work: Callable[[], Any]) -> Any:
@@ -158,8 +162,8 @@ def _prepare(
 ) -> tuple[tuple[str, str], ...]:
     summary = prepare(folder, out, settings=settings, workers=workers, wait=True, progress=progress, **options)
     if summary.failures:
-        (path, reason), others = summary.failures[0], len(summary.failures) - 1
-        raise FileError(path, f"{reason}; mend or remove it" + (f", and {others} more" if others else ""))
+        first, *others = by_cause(summary.failures)
+        raise ParameterError(f"{first}; mend or remove what fails" + ("".join(f"; {other}" for other in others[:2])))
     return summary.warnings
 
 
