@@ -27,7 +27,6 @@ def show_summary(
         written=summary.written,
         complete_before=summary.kept,
         seconds=summary.seconds,
-        **{name.replace(" ", "_"): value for name, value in rows},
     )
     table = Table(show_header=False, box=None)
     table.add_row("source", summary.how)

@@ -43,6 +43,7 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
     start = time.perf_counter()
     with progress_bar() as progress:
         summary = run(source, out, recipe=recipe_of(recipe), progress=progress, **given(options))
+    voice().tell(format=summary.format, left_out=summary.left_out)
     show_summary(
         summary,
         time.perf_counter() - start,
