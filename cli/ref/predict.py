@@ -47,6 +47,7 @@ def predict(model: Path, source: Path, out: Path, **options: Any) -> int:
         with progress_bar("judging") as progress:
             found = predict_all(detector, dataset, out, progress=progress)
     said, count = voice(), found.judged + len(found.failures)
+    said.warn(found.warnings)
     said.fail(found.failures)
     said.tell(out=out, images=count, judged=found.judged, anomalous=found.anomalous, threshold=detector.threshold)
     said.say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,11 +39,14 @@ class Verdicts:
     ----------
     failures : tuple of (key, reason)
         The images that could not be judged.
+    warnings : tuple of (key, reason)
+        Images that were judged in spite of something, such as a background that was kept.
     judged, anomalous : int
         How many could, and how many of these are anomalous.
     """
 
     failures: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...] = ()
     judged: int
     anomalous: int
 
@@ -139,13 +143,17 @@ def _predict(
     progress: Progress | None,
 ) -> Verdicts:
     failures: list[tuple[str, str]] = []
+    odd: list[tuple[str, str]] = []
     anomalous = 0
     with open_atomic(out / "predictions.jsonl") as lines:
         for number, (key, read) in enumerate(samples.items(), start=1):
             line: dict[str, Any] = {"key": key}
             try:
                 sample = read()
-                found = detector.predict_sample(sample)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", UserWarning)
+                    found = detector.predict_sample(sample)
+                odd += [(key, str(warning.message).removeprefix(f"{key}: ")) for warning in caught]
             except Das3dError as error:
                 reason = str(error).removeprefix(f"{key}: ")
                 failures.append((key, reason))
@@ -166,7 +174,9 @@ def _predict(
             lines.write((json.dumps(line) + "\n").encode())
             if progress is not None:
                 progress(number, len(samples))
-    return Verdicts(failures=tuple(failures), judged=len(samples) - len(failures), anomalous=anomalous)
+    return Verdicts(
+        failures=tuple(failures), warnings=tuple(odd), judged=len(samples) - len(failures), anomalous=anomalous
+    )
 
 
 def overlay(rgb: Image, prediction: Prediction, threshold: float) -> Image:

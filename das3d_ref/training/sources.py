@@ -37,22 +37,22 @@ class Source:
 
     Attributes
     ----------
-    data : pathlib.Path
-        Where the images come from.
     dataset : Dataset
         Prepared images, depth in its unit.
     train, validation, test : tuple of Entry
         Normal images to learn from, normal images to validate with, and what is tested.
     warnings : tuple of (key, reason)
         Images of which the background was kept, because no plane was found (``preparation.fallback = "keep"``).
+    data : pathlib.Path or None
+        Where the images were before they were prepared.
     """
 
-    data: Path
     dataset: Dataset
     train: tuple[Entry, ...]
     validation: tuple[Entry, ...]
     test: tuple[Entry, ...]
     warnings: tuple[tuple[str, str], ...] = ()
+    data: Path | None = None
 
     def depth_range(self, config: Config) -> DepthRange | None:
         """Return the range of all training images, or None if each image has its own."""
@@ -133,7 +133,7 @@ def open_source(
         validation = train[::_HELD_OUT]
         train = [entry for number, entry in enumerate(train) if number % _HELD_OUT]
     test = [entry for entry in entries if entry.split == "test"]
-    return Source(root, dataset, tuple(train), tuple(validation), tuple(test), warnings)
+    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings, root)
 
 
 def in_turn(work: Callable[[], Any]) -> Any:
