@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 # From the ground up: a room may import itself and rooms of lower floors.  A new room needs a line, a new file none.
 FLOORS = {
     "das3d_aug": (
-        ("errors", "_jit"),
+        ("errors",),
+        ("_jit",),
         ("_arguments", "randomness"),
         ("geometry",),
         ("files",),

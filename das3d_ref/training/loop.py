@@ -117,8 +117,8 @@ class Trainer:
         if not source.train or not source.validation:
             there = len(source.train) + len(source.validation)
             raise ParameterError(
-                f"{source.data or source.dataset.root}: two normal images are needed, one to learn from and one to validate with; there "
-                f"{'is' if there == 1 else 'are'} {there or 'none'}"
+                f"{source.data or source.dataset.root}: two normal images are needed, one to learn from and one to "
+                f"validate with; there {'is' if there == 1 else 'are'} {there or 'none'}"
             )
         settings = config.training
         self.config, self.out = config, out

@@ -176,7 +176,7 @@ def test_presets_are_listed_and_printed():
 
 
 def test_without_the_extra_one_line_says_what_to_install():
-    call = "main(['export', '.', '--out', 'file'])"
+    call = "main(['train', '--data', '.', '--out', 'nowhere'])"
     code = f"import sys; sys.modules['kornia'] = None; from das3d_cli.ref import main; {call}"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
     assert done.returncode == 2
