@@ -207,7 +207,8 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "das3d-ref: interrupted; the same command with --resume goes on\n"
+    # click ends the terminal's "^C" with a line break
+    assert said == "\ndas3d-ref: interrupted; the same command with --resume goes on\n"
 
 
 def test_without_data_the_demo_set_is_made(tmp_path, monkeypatch):

@@ -280,7 +280,7 @@ def test_its_own_maps_score_alike(tmp_path):
 def test_json_gives_the_evaluation_back(tmp_path):
     found = evaluate(Detector.load(detector()), source())
     text = json.loads(found.to_json())
-    assert text.keys() == {"figures", "images", "protocol", "intervals", "curves"}
+    assert text.keys() == {"figures", "images", "protocol", "intervals", "curves", "date"}
     again = Evaluation.from_json(found.to_json())
     assert dataclasses.replace(again, protocol=found.protocol) == found
     assert again.to_json() == found.to_json()
