@@ -5,8 +5,8 @@ BIN := .venv/bin
 DEMO := out/demo
 FAMILY := biscuit
 
-# By their Debian names: the shared libraries that the OpenCV and Open3D wheels expect to find, and the browser in which
-# the report is tested.
+# By their Debian names: the shared libraries that the wheels of OpenCV and of Open3D (a twin in the tests) expect to find, and the
+# browser in which the report is tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
 .PHONY: setup demo test test-albumentationsx lint types bench docs clean
@@ -22,7 +22,7 @@ setup: .venv/.setup
 	    echo "OpenCV, Open3D and the tests need these packages (Debian names): $(SYSTEM)"; \
 	fi
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[open3d,export,dev,docs]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,dev,docs]'
 	@touch $@
 
 demo: setup

@@ -2,46 +2,70 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import click
-
 from .progress import progress_bar
+from .voice import voice
 
 __all__ = ["show_figures", "write_evaluation"]
 
 
 def show_figures(evaluation: Any) -> None:
-    """Print a line a figure: its name, the figure, and its 95 % interval where there is one."""
-    width = max(map(len, evaluation.figures))
+    """Print a table: of each figure the name, the value, and the 95 % interval where there is one."""
+    said, width = voice(), max(map(len, ("figure", *evaluation.figures)))
+    said.tell(figures=evaluation.figures, intervals=evaluation.intervals, protocol=evaluation.protocol)
+    said.say(f"{'figure':{width}}  value   95 % interval".rstrip())
     for name, figure in evaluation.figures.items():
         line = f"{name:{width}}  " + ("not defined" if figure != figure else f"{figure:.4f}")
         if name in evaluation.intervals:
             low, high = evaluation.intervals[name]
             line += f"  {low:.4f} … {high:.4f}"
-        click.echo(line)
+        said.say(line)
 
 
-def write_evaluation(evaluation: Any, out: Path, dataset: Any, *, title: str) -> None:
+def write_evaluation(evaluation: Any, out: Path, dataset: Any, *, what: tuple[Path, Path, str | None]) -> None:
     """Write evaluation.json, report.html and figures/ beside the maps that the evaluation left in ``out``.
 
-    ``dataset`` holds the images that were judged, by the same keys.
+    The day goes into the record, and from there into the report's title: a report written again from the record has
+    the same bytes.
+
+    Parameters
+    ----------
+    evaluation : das3d_ref.Evaluation
+    out : pathlib.Path
+    dataset : das3d_aug.datasets.Dataset
+        The images that were judged, by the same keys.
+    what : (pathlib.Path, pathlib.Path, str or None)
+        What was judged, a detector or maps; the data; and the category, where one was named.
     """
     from das3d_aug.files import read_plane, write_atomic
     from das3d_ref.evaluation.figures import write_figures
     from das3d_ref.evaluation.report import write_report
 
+    judged, data, category = what
+    evaluation = replace(evaluation, date=_today())
     write_atomic(out / "evaluation.json", evaluation.to_json())
     entries = {entry.key: entry for entry in dataset.entries}
     with progress_bar("report") as progress:
         write_report(
             out / "report.html",
             evaluation,
-            title=title,
+            title=f"{category or data.name}: {judged} on {data}, {evaluation.date}",
             open_sample=lambda key: dataset.open(entries[key]),
             open_map=lambda key: read_plane(out / "maps" / f"{key}.tiff"),
             progress=progress,
         )
     write_figures(out, dataset, out / "figures")
-    click.echo(f"{out}: report.html, figures/, maps/ and evaluation.json written")
+    voice().tell(out=out)
+    voice().say(f"{out}: report.html, figures/, maps/ and evaluation.json written")
+
+
+def _today() -> str:
+    """Return the day in UTC; that of SOURCE_DATE_EPOCH where it is set (reproducible-builds.org)."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdecimal() else datetime.now(UTC)
+    return now.date().isoformat()

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from .progress import progress_bar
+from .voice import voice
 
 __all__ = [
     "FILE",
@@ -20,6 +21,7 @@ __all__ = [
     "is_main",
     "layout_options",
     "open_source_of",
+    "preparation_options",
     "recipe_of",
     "source_options",
     "study_options",
@@ -98,6 +100,24 @@ def synthesis_options(command: Command) -> Command:
     return layout_options(command)
 
 
+def preparation_options(command: Command) -> Command:
+    """Add the options that prepare images otherwise than in training."""
+    for option in reversed(
+        (
+            click.option(
+                "--distance", type=float, metavar="METRES", help="Removed around the plane, if not as trained."
+            ),
+            click.option(
+                "--fallback",
+                type=click.Choice(["error", "keep"]),
+                help="Where no plane is found, if not as trained: refuse the image or keep all of it.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def recipe_of(path: Path | None) -> Any:
     """Read the recipe of ``--recipe``; None without it."""
     from das3d_aug.synthesis import Recipe
@@ -126,8 +146,7 @@ def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any]
     cache = chosen.pop("cache", model.parent / "prepared")
     with progress_bar("preparing") as progress:
         source = open_source(data, config=config, cache=cache, progress=progress, **chosen)
-    for key, reason in source.warnings:
-        click.echo(f"das3d-ref: warning: {key}: {reason}", err=True)
+    voice().warn(source.warnings)
     return source
 
 

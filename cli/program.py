@@ -5,47 +5,137 @@ Every mistake of the user is one line on stderr, ``<program>: error: <what and w
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 
+from .voice import Voice
+
 __all__ = ["Program"]
+
+_MEMORY = ("out of memory", "can't allocate memory", "insufficient memory")  # as torch and OpenCV say it
+_SHARED = (
+    click.Option(["--quiet"], is_flag=True, expose_value=False, help="Say nothing but warnings and errors."),
+    click.Option(["--json"], is_flag=True, expose_value=False, help="Print the result as one JSON object instead."),
+)
 
 
 class Program(click.Group):
     """A click group that turns usage errors and das3d's own errors into one line and an exit code.
 
     The exit codes are 0 (done), 1 (done in part: the command said what failed), 2 (mistake in the call or
-    in the input) and 130 (interrupted).
+    in the input) and 130 (interrupted).  Every command takes ``--quiet`` and ``--json``.
     """
 
-    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for command in self.commands.values():
+            _share(command)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command and the options that all have."""
+        super().add_command(cmd, name)
+        _share(cmd)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and note that it is the one that speaks."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(ctx.obj, Voice):  # not while a shell completes
+            ctx.obj.command = command
+        return name, command, rest
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **kwargs: Any) -> NoReturn:
         """Run the command that the arguments name, then exit."""
         kwargs["standalone_mode"] = False
+        given = list(sys.argv[1:] if args is None else args)
+        asked = {"-h", "--help"}.isdisjoint(given)
+        voice = Voice(self.name or "", quiet="--quiet" in given, as_json=asked and "--json" in given)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="replace")  # an old terminal has no "…"
         try:
-            code = super().main(*args, **kwargs)
+            with _noted_interrupts() as interrupts:
+                code = self._run(voice, interrupts, given, *rest, **kwargs)
+            if voice.as_json:
+                click.echo(voice.as_object(code))
+            sys.stdout.flush()
+        except BrokenPipeError:  # the reader of a pipe went away
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            code = 1
+        sys.exit(code)
+
+    def _run(self, voice: Voice, interrupts: list[int], *args: Any, **kwargs: Any) -> int:
+        """Return the exit code, having told what ended the run."""
+        try:
+            code = super().main(*args, obj=voice, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
-            sys.exit(2)
+            return 2
         except click.ClickException as error:
-            self._fail(error.format_message())
-        except (KeyboardInterrupt, click.Abort):
-            click.echo(f"{self.name}: interrupted; what is finished is kept: run the same command again", err=True)
-            sys.exit(130)
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("das3d"):
+            voice.stop(error.format_message())
+            return 2
+        except BrokenPipeError:
+            raise
+        except BaseException as error:
+            if interrupts or isinstance(error, (KeyboardInterrupt, click.Abort)):
+                voice.error = "interrupted" + (f"; {voice.go_on}" if voice.go_on else "")
+                click.echo(f"{voice.program}: {voice.error}", err=True)
+                return 130
+            told = _told(error)
+            if told is None:
                 raise
-            package = error.name.partition(".")[0]
-            self._fail(f"{package} is not installed: pip install '.[ref]' in the checkout of das3d")
-        except Exception as error:
-            from das3d_aug.errors import Das3dError  # lazily: --help must not load the package
+            voice.stop(told)
+            return 2
+        return code if isinstance(code, int) else 0
 
-            if not isinstance(error, Das3dError):
-                raise
-            self._fail(str(error))
-        sys.exit(code if isinstance(code, int) else 0)
 
-    def _fail(self, message: str) -> NoReturn:
-        click.echo(f"{self.name}: error: {' '.join(message.split())}", err=True)
-        sys.exit(2)
+def _told(error: BaseException) -> str | None:
+    """Return what to say of an error that the user or the system made; None of a bug."""
+    from das3d_aug.errors import Das3dError  # lazily: --help must not load the package
+
+    if isinstance(error, Das3dError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name is not None and not error.name.startswith("das3d"):
+        package = error.name.partition(".")[0]
+        return f"{package} is not installed: pip install '.[ref]' in the checkout of das3d"
+    if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _MEMORY):
+        return "out of memory: smaller images, smaller batches or fewer workers need less"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else f"the system refused: {error.strerror}"
+    return None
+
+
+def _share(command: click.Command) -> None:
+    command.params += [option for option in _SHARED if option not in command.params]
+
+
+@contextlib.contextmanager
+def _noted_interrupts() -> Iterator[list[int]]:
+    """Yield a list that fills with Ctrl-C: raised while a package loads, it may come out as some other error.
+
+    A process that was told to ignore Ctrl-C, as by nohup, still does.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield noted
+        return
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

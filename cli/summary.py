@@ -1,15 +1,13 @@
-"""What a run over a folder did, in a table; what failed, a line each."""
+"""What a run over a folder did, in a table; what failed, a line a cause."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import click
+from .voice import voice
 
 __all__ = ["show_failures", "show_summary"]
-
-_SHOWN = 20  # a camera that is missing fails every sample
 
 
 def show_summary(
@@ -22,6 +20,14 @@ def show_summary(
     from rich.console import Console  # lazily: --help must not load it
     from rich.table import Table
 
+    said = voice()
+    said.tell(
+        out=summary.out,
+        source=summary.how,
+        written=summary.written,
+        complete_before=summary.kept,
+        seconds=summary.seconds,
+    )
     table = Table(show_header=False, box=None)
     table.add_row("source", summary.how)
     table.add_row("written", f"{summary.written} samples, {summary.written / elapsed:.1f} per second")
@@ -31,22 +37,18 @@ def show_summary(
     total = sum(summary.seconds.values()) or 1.0
     for part, seconds in summary.seconds.items():
         table.add_row(f"time {part}", f"{seconds:.1f} s, {seconds / total:.0%}")
-    Console().print(table)
-    for what, found in (("warning", warnings), ("failed", summary.failures)):
-        for path, reason in found[:_SHOWN]:
-            click.echo(f"das3d-aug: {what}: {path}: {reason}", err=True)
-        if len(found) > _SHOWN:
-            click.echo(f"das3d-aug: {what}: {len(found) - _SHOWN} more", err=True)
+    if not said.silent:
+        Console().print(table)
+    said.warn(warnings, what="samples")
+    said.fail(summary.failures, what="sources")
     if summary.failures:
-        click.echo(f"{len(summary.failures)} sources failed; mend them and run the same command again")
+        said.say(f"{len(summary.failures)} sources failed; mend them and run the same command again")
     else:
-        click.echo(f"next: {after}")
+        said.say(f"next: {after}")
 
 
 def show_failures(failures: Iterable[tuple[str, str]]) -> int:
-    """Tell what failed, a line each; return the exit code."""
-    code = 0
-    for cell, reason in failures:
-        click.echo(f"das3d-ref: failed: {cell}: {reason}", err=True)
-        code = 1
-    return code
+    """Tell what failed, a line a cause; return the exit code."""
+    found = list(failures)
+    voice().fail(found, what="cells")
+    return 1 if found else 0

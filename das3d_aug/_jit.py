@@ -9,6 +9,8 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache
 
+from das3d_aug.errors import Das3dError
+
 __all__ = ["kernel"]
 
 
@@ -36,7 +38,15 @@ def kernel(function: Callable[..., Any]) -> Any:
     No ``fastmath``: the same bytes on every CPU, and NaN means NaN.  No ``parallel``: a parallel kernel in the
     parent kills forked children, and its sums differ between thread counts.
     """
+    if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return _refused
     compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # there is no writable place for a cache
         compiled._cache = _HarmlessCache(compiled.py_func)  # type: ignore[no-untyped-call]
     return compiled
+
+
+def _refused(*_: Any) -> None:
+    raise Das3dError(
+        "NUMBA_DISABLE_JIT is set, and the kernels count in integers that wrap around, as Python's do not: unset it"
+    )

@@ -1,4 +1,4 @@
-"""Is this installation able to work?  Each check looks at one thing that is known to go wrong.
+"""Is this installation able to work, and what is it?  Each check looks at one thing that is known to go wrong.
 
 A check never raises and changes nothing that lasts: it returns a `Finding` with what was seen and, where
 it failed, what to do about it.
@@ -15,17 +15,16 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import das3d_aug
+
 __all__ = ["Finding", "examine"]
 
 _NEEDED = ("numpy", "scipy", "numba", "tifffile", "click", "rich")
 _OPENCV = ("opencv-python", "opencv-python-headless")
 
-# What the wheels of Open3D and OpenCV leave to the system, and the Debian/Ubuntu package that has it.
+# What the wheels of OpenCV leave to the system, and the Debian/Ubuntu package that has it.
 _APT = {
-    "libusb-1.0.so.0": "libusb-1.0-0",
     "libGL.so.1": "libgl1",
-    "libEGL.so.1": "libegl1",
-    "libX11.so.6": "libx11-6",
     "libgomp.so.1": "libgomp1",
     "libgthread-2.0.so.0": "libglib2.0-0",
 }
@@ -59,12 +58,16 @@ def examine() -> tuple[Finding, ...]:
         In the order in which they are worth reading; the installation is sound if all are ``ok``.
     """
     return (
-        Finding(name="python", ok=True, detail=f"{platform.python_version()}, {platform.machine()}"),
+        Finding(name="das3d", ok=True, detail=f"{das3d_aug.__version__}, {Path(das3d_aug.__file__).parent}"),
+        Finding(name="python", ok=True, detail=f"{platform.python_version()}, {platform.platform()}"),
+        _cpu(),
+        _gpu(),
         *(_installed(name) for name in _NEEDED),
         _opencv(),
-        _open3d(),
-        _numba_cache(),
         _albumentations(),
+        _torch(),
+        _numba_cache(),
+        _temporary(),
     )
 
 
@@ -94,13 +97,42 @@ def _opencv() -> Finding:
     return Finding(name="opencv", ok=failure is None, detail=failure or seen)
 
 
-def _open3d() -> Finding:
-    version = _version("open3d")
-    if version is None:
-        detail = "not installed: pip install open3d for das3d-aug prepare and das3d-ref"
-        return Finding(name="open3d", ok=True, detail=detail)
-    failure = _import_failure("open3d")
-    return Finding(name="open3d", ok=failure is None, detail=failure or version)
+def _torch() -> Finding:
+    """Torch is not imported, which takes seconds; its version names the CUDA that it was built for."""
+    version = _version("torch")
+    return Finding(name="torch", ok=True, detail=version or "not installed: das3d-ref needs it, pip install '.[ref]'")
+
+
+def _gpu() -> Finding:
+    """Ask the driver by the files that it shows."""
+    models = [
+        line.partition(":")[2].strip()
+        for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+        for line in path.read_text(errors="replace").splitlines()
+        if line.startswith("Model:")
+    ]
+    return Finding(name="gpu", ok=True, detail=", ".join(models) or "none of NVIDIA's is seen")
+
+
+def _cpu() -> Finding:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding(
+        name="cpu", ok=True, detail=f"{named or platform.processor() or platform.machine()}, {usable} usable"
+    )
+
+
+def _temporary() -> Finding:
+    try:
+        return Finding(name="temporary files", ok=True, detail=tempfile.gettempdir())
+    except OSError as error:
+        return Finding(
+            name="temporary files", ok=False, detail=f"{error.strerror}: set TMPDIR to a folder that can be written"
+        )
 
 
 def _import_failure(module: str) -> str | None:

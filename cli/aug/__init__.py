@@ -14,6 +14,7 @@ from .replay import replay
 
 
 @click.group(name="das3d-aug", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="das3d", prog_name="das3d-aug", message="%(prog)s %(version)s")
 def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 

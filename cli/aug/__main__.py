@@ -1,5 +1,5 @@
 """``python -m das3d_cli.aug`` is ``das3d-aug``."""
 
-from . import main
+from ..start import aug
 
-main()
+aug()

@@ -11,6 +11,7 @@ from ..options import (
     given,
 )
 from ..progress import progress_bar
+from ..voice import ANEW, voice
 
 __all__ = ["demo_data"]
 
@@ -31,6 +32,8 @@ def demo_data(out: Path, **options: Any) -> None:
     """
     from das3d_aug.generation import write_demo_set
 
+    voice().go_on = ANEW
     with progress_bar() as progress:
         count = write_demo_set(out, progress=progress, **given(options))
-    click.echo(f"{out}: {count} samples; next: das3d-aug preview {out}")
+    voice().tell(out=out, samples=count)
+    voice().say(f"{out}: {count} samples; next: das3d-aug preview {out}")

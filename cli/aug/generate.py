@@ -15,6 +15,7 @@ from ..options import (
 )
 from ..progress import progress_bar
 from ..summary import show_summary
+from ..voice import ANEW, voice
 
 __all__ = ["generate"]
 
@@ -41,9 +42,11 @@ def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> in
     """
     from das3d_aug.generation import generate as run
 
+    voice().go_on = ANEW
     start = time.perf_counter()
     with progress_bar() as progress:
         summary = run(source, out, recipe=recipe_of(recipe), progress=progress, **given(options))
+    voice().tell(format=summary.format, left_out=summary.left_out)
     show_summary(
         summary,
         time.perf_counter() - start,

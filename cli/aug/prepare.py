@@ -15,6 +15,7 @@ from ..options import (
 )
 from ..progress import progress_bar
 from ..summary import show_summary
+from ..voice import ANEW, voice
 
 __all__ = ["prepare"]
 
@@ -58,12 +59,13 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
     limit = options.pop("limit")
     presets = {"paper": Preparation.paper, "3d-ads": Preparation.three_d_ads}
     settings = replace(presets[preset](), **chosen)
+    voice().go_on = ANEW
     start = time.perf_counter()
-    if sheet is not None:
-        _draw(sheet, source, settings, given(options))
     with progress_bar() as progress:
         summary = run(source, out, settings=settings, workers=workers, limit=limit, progress=progress, **given(options))
     elapsed = time.perf_counter() - start
+    if sheet is not None:
+        _draw(sheet, source, settings, given(options))
     show_summary(summary, elapsed, warnings=summary.warnings, after=f"das3d-aug preview {summary.out}")
     return 1 if summary.failures else 0
 
@@ -73,4 +75,5 @@ def _draw(sheet: Path, source: Path, settings: Any, options: dict[str, Any]) -> 
     from das3d_aug.preview import preparation_sheet
 
     write_atomic(sheet, encode_png(preparation_sheet(source, settings=settings, **options)))
-    click.echo(f"{sheet}: written")
+    voice().tell(sheet=sheet)
+    voice().say(f"{sheet}: written")

@@ -12,6 +12,7 @@ from ..options import (
     recipe_of,
     synthesis_options,
 )
+from ..voice import voice
 
 __all__ = ["preview"]
 
@@ -26,4 +27,5 @@ def preview(source: Path, out: Path, recipe: Path | None, **options: Any) -> Non
     from das3d_aug.preview import contact_sheet
 
     write_atomic(out, encode_png(contact_sheet(source, recipe=recipe_of(recipe), **given(options))))
-    click.echo(f"{out}: written")
+    voice().tell(out=out)
+    voice().say(f"{out}: written")

@@ -11,6 +11,7 @@ from ..options import (
     FILE,
     FOLDER,
 )
+from ..voice import voice
 
 __all__ = ["replay"]
 
@@ -32,8 +33,9 @@ def replay(path: Path, out: Path | None, points: str | None, **options: Any) -> 
     result = run(path, points=points is not None, **options)
     if out is not None:
         write_files(out, {**result.files, **result.clouds})
+    voice().tell(same=not result.differences, differences=result.differences)
     for difference in result.differences:
-        click.echo(difference)
+        voice().say(difference)
     if not result.differences:
-        click.echo(f"{path}: same bytes")
+        voice().say(f"{path}: same bytes")
     return 1 if result.differences else 0

@@ -17,6 +17,7 @@ from .train import train
 
 
 @click.group(name="das3d-ref", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="das3d", prog_name="das3d-ref", message="%(prog)s %(version)s")
 def main() -> None:
     """Detect defects in RGB + depth images, having learnt from good parts alone."""
 

@@ -1,5 +1,5 @@
 """``python -m das3d_cli.ref`` is ``das3d-ref``."""
 
-from . import main
+from ..start import ref
 
-main()
+ref()

@@ -13,6 +13,7 @@ from ..options import (
 )
 from ..progress import progress_bar
 from ..summary import show_failures
+from ..voice import ANEW, voice
 
 __all__ = ["ablate"]
 
@@ -29,10 +30,13 @@ def ablate(data: Path, out: Path, preset: str, values: tuple[str, ...], **option
     from das3d_ref.studies.cells import Study
 
     shared = {name: options.pop(name) for name in ("categories", "seeds", "processes")}
+    said = voice()
+    said.go_on = ANEW
     study = Study(data=data, options=given(options), preset=preset, overrides=values)
     with progress_bar("ablation") as progress:
-        found = run(study, out, progress=progress, report=click.echo, **shared)
+        found = run(study, out, progress=progress, report=said.say, **shared)
+    said.tell(out=out, verdicts=found.verdicts())
     for verdict in found.verdicts().values():
-        click.echo(verdict)
-    click.echo(f"{out}: see ablation.md and ablation.json")
+        said.say(verdict)
+    said.say(f"{out}: see ablation.md and ablation.json")
     return show_failures(found.failures)

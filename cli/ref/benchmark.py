@@ -13,6 +13,7 @@ from ..options import (
 )
 from ..progress import progress_bar
 from ..summary import show_failures
+from ..voice import ANEW, voice
 
 __all__ = ["benchmark"]
 
@@ -41,8 +42,11 @@ def benchmark(
     from das3d_ref.studies.cells import Study
 
     shared = {name: options.pop(name) for name in ("categories", "seeds", "processes")}
+    said = voice()
+    said.go_on = ANEW
     study = Study(data=data, options=given(options), preset=preset, overrides=values)
     with progress_bar("benchmark") as progress:
-        found = run(study, out, modes=modes or _MODES, progress=progress, report=click.echo, **shared)
-    click.echo(f"{out}: {len(found.results)} cells; see tables.md, tables.tex, results.csv and results.json")
+        found = run(study, out, modes=modes or _MODES, progress=progress, report=said.say, **shared)
+    said.tell(out=out, cells=len(found.results))
+    said.say(f"{out}: {len(found.results)} cells; see tables.md, tables.tex, results.csv and results.json")
     return show_failures(found.failures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from ..options import (
     PRESETS,
 )
 from ..progress import progress_bar
+from ..voice import voice
 
 __all__ = ["cost"]
 
@@ -75,9 +77,12 @@ def cost(
     shown = Table(*(Column(name, overflow="fold") for name in table.head), box=None)
     for row in table.rows:
         shown.add_row(*row)
-    Console().print(shown)
+    said = voice()
+    said.tell(**json.loads(found.to_json()))
+    if not said.silent:
+        Console().print(shown)
     for note in table.notes:
-        click.echo(note)
+        said.say(note)
     if out is not None:
         write_files(out, {"cost.json": found.to_json(), "cost.md": table.to_markdown().encode()})
-        click.echo(f"{out}: see cost.md and cost.json")
+        said.say(f"{out}: see cost.md and cost.json")

@@ -11,7 +11,9 @@ from ..figures import show_figures, write_evaluation
 from ..options import (
     FOLDER,
     OUT,
+    given,
     open_source_of,
+    preparation_options,
     source_options,
 )
 from ..progress import progress_bar
@@ -24,16 +26,18 @@ __all__ = ["evaluate"]
 @click.option("--data", metavar="IN", type=FOLDER, required=True, help="Data in any layout, with test images.")
 @click.option("--out", type=OUT, help="Folder for the evaluation and a report.")
 @click.option("--as-published", is_flag=True, help="Add AUPRO of 100 thresholds, as many papers have it.")
+@preparation_options
 @source_options
 def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, **options: Any) -> None:
     """Measure a detector on labelled test images."""
     from das3d_ref.evaluation import evaluate as run
     from das3d_ref.model import Detector
 
-    detector = Detector.load(model)
+    otherwise = given({name: options.pop(name) for name in ("distance", "fallback")})
+    detector = Detector.load(model).adjusted(**otherwise)
     source = open_source_of(data, detector.config, model, options)
     with progress_bar("testing") as progress:
         found = run(detector, source, out=out, as_published=as_published, progress=progress)
     show_figures(found)
     if out is not None:
-        write_evaluation(found, out, source.dataset, title=f"{model} on {data}")
+        write_evaluation(found, out, source.dataset, what=(model, data, options["category"]))

@@ -9,6 +9,7 @@ import click
 from ..options import (
     FOLDER,
 )
+from ..voice import voice
 
 __all__ = ["export"]
 
@@ -25,4 +26,5 @@ def export(model: Path, out: Path, size: str | None) -> None:
 
     data = to_onnx(Detector.load(model), size=size)
     write_atomic(out, data)
-    click.echo(f"{out}: {len(data) / 1e6:.1f} MB; on random images ONNX Runtime and PyTorch agree to {TOLERANCE:g}")
+    voice().tell(out=out, bytes=len(data), tolerance=TOLERANCE)
+    voice().say(f"{out}: {len(data) / 1e6:.1f} MB; on random images ONNX Runtime and PyTorch agree to {TOLERANCE:g}")

@@ -13,8 +13,10 @@ from ..options import (
     OUT,
     given,
     layout_options,
+    preparation_options,
 )
 from ..progress import progress_bar
+from ..voice import voice
 
 __all__ = ["predict"]
 
@@ -26,26 +28,33 @@ __all__ = ["predict"]
 @click.option("--depth", type=FILE, help="If IN is one image: its depth.")
 @click.option("--xyz", type=FILE, help="If IN is one image: its organised points.")
 @click.option("--intrinsics", type=FILE, help="If IN is one image: its camera, as JSON.")
+@preparation_options
 @layout_options
 def predict(model: Path, source: Path, out: Path, **options: Any) -> int:
-    """Judge IN, a folder of images or one image: score, label, anomaly map and overlay."""
+    """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay."""
     from das3d_aug.datasets import open_dataset
     from das3d_ref.evaluation import predict_all, predict_pair
     from das3d_ref.model import Detector
 
+    otherwise = given({name: options.pop(name) for name in ("distance", "fallback")})
     chosen = given(options)
     _check_options(source, chosen)
+    detector = Detector.load(model).adjusted(**otherwise)
     if source.is_file():
-        failures, count = predict_pair(Detector.load(model), source, out, **chosen), 1
+        found = predict_pair(detector, source, out, **chosen)
     else:
         dataset = open_dataset(source, **chosen)
-        count = len(dataset)
         with progress_bar("judging") as progress:
-            failures = predict_all(Detector.load(model), dataset, out, progress=progress)
-    for key, reason in failures:
-        click.echo(f"das3d-ref: failed: {key}: {reason}", err=True)
-    click.echo(f"{out}: {count - len(failures)} of {count} images judged; see predictions.jsonl and overlays/")
-    return 1 if failures else 0
+            found = predict_all(detector, dataset, out, progress=progress)
+    said, count = voice(), found.judged + len(found.failures)
+    said.warn(found.warnings)
+    said.fail(found.failures)
+    said.tell(out=out, images=count, judged=found.judged, anomalous=found.anomalous, threshold=detector.threshold)
+    said.say(
+        f"{out}: {found.judged} of {count} images judged, {found.anomalous} anomalous (score above "
+        f"{detector.threshold:.4f}); see predictions.jsonl and overlays/"
+    )
+    return 1 if found.failures else 0
 
 
 def _check_options(source: Path, options: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import click
 from ..options import (
     PRESETS,
 )
+from ..voice import voice
 
 __all__ = ["presets"]
 
@@ -19,4 +20,5 @@ def presets(name: str | None) -> None:
 
     for preset in [name] if name else PRESETS:
         text = preset_text(preset)
-        click.echo(text if name else f"{preset:8}{text.splitlines()[0].lstrip('# ')}")
+        voice().tell(**{preset: text})
+        voice().say(text if name else f"{preset:8}{text.splitlines()[0].lstrip('# ')}")

@@ -14,6 +14,7 @@ from ..options import (
     layout_options,
 )
 from ..progress import progress_bar
+from ..voice import voice
 
 __all__ = ["score"]
 
@@ -37,6 +38,8 @@ def score(maps: Path, data: Path, category: str | None, out: Path | None, as_pub
     dataset = open_dataset(data, **given(options))
     with progress_bar("scoring") as progress:
         found = score_maps(dataset, maps, category=category, out=out, as_published=as_published, progress=progress)
+    if ties := found.protocol.get("maps of 8 bits"):
+        voice().warn([(str(maps), f"8 bits: ties; of the maps, {ties}; write float32 TIFF or 16-bit PNG")])
     show_figures(found)
     if out is not None:
-        write_evaluation(found, out, dataset, title=f"{maps} on {data}")
+        write_evaluation(found, out, dataset, what=(maps, data, category))

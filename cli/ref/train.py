@@ -17,6 +17,7 @@ from ..options import (
     source_options,
 )
 from ..progress import progress_bar
+from ..voice import voice
 
 __all__ = ["train"]
 
@@ -48,11 +49,16 @@ def train(
 ) -> int:
     """Train a detector on the normal images of one category."""
     from das3d_ref.config import Config
-    from das3d_ref.training import train as run
 
+    said = voice()
+    said.go_on = "the same command with --resume goes on"
     named = given({"mode": mode, "seed": seed})
     overrides = [*(f"{name}={value}" for name, value in named.items()), *values]
     config = Config.preset(preset or ("demo" if data is None else "small")).override(overrides)
+    from das3d_ref.training import check_run  # after the settings: torch takes seconds to load
+    from das3d_ref.training import train as run
+
+    check_run(model, config=config, resume=resume)
     if data is None:
         data, options["category"] = _demo_set(options["workers"]), options["category"] or "biscuit"
     source = open_source_of(data, config, model, options)
@@ -62,21 +68,18 @@ def train(
             note = ", ".join(f"{name} {figures[name]:.4f}" for name in ("loss", "validation AP") if name in figures)
             progress(step, steps, note)
             if "validation AP" in figures:
-                click.echo(f"step {step}/{steps}: {note}, validation I-AUROC {figures['validation I-AUROC']:.4f}")
+                said.say(f"step {step}/{steps}: {note}, validation I-AUROC {figures['validation I-AUROC']:.4f}")
 
-        try:
-            header = run(source, model, config=config, resume=resume, tensorboard=tensorboard, progress=show)
-        except KeyboardInterrupt:
-            click.echo("das3d-ref: interrupted; the same command with --resume goes on", err=True)
-            return 130
+        header = run(source, model, config=config, resume=resume, tensorboard=tensorboard, progress=show)
     if is_main():
         found = header["validation"]
-        click.echo(
+        said.tell(out=model, step=header["step"], threshold=header["threshold"], validation=found)
+        said.say(
             f"{model}: the detector of step {header['step']}; on synthetic anomalies "
             f"I-AUROC {found['I-AUROC']:.3f}, AP {found['AP']:.3f}"
         )
         category = f" --category {options['category']}" if options["category"] else ""
-        click.echo(f"next: das3d-ref evaluate {model} --data {data}{category}")
+        said.say(f"next: das3d-ref evaluate {model} --data {data}{category}")
     return 0
 
 

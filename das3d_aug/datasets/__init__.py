@@ -103,7 +103,8 @@ def open_dataset(path: str | Path, *, layout: str | None = None, mode: str | Non
     name, how = found.popitem()
     cls = tried[name]
     if unknown := sorted(options.keys() - cls.options):
-        raise ParameterError(f"options of layout {name!r} are {sorted(cls.options)}, got {unknown[0]!r}")
+        known = ", ".join(f"{option}=" for option in sorted(cls.options)) or "no option"
+        raise ParameterError(f"{unknown[0]}= is not for the layout {name!r}, which takes {known}")
     dataset = cls.load(root, how, **options)
     return dataset if mode is None else dataset.restricted(mode)
 

@@ -35,6 +35,7 @@ from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.runs.folder import (
+    check_writable,
     claim,
     completed,
     digest,
@@ -174,11 +175,13 @@ def generate(
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    shape = parse_size(size)
     source, out = Path(source), Path(out)
     textures = None if textures is None else Path(textures)
     keep_apart(out, source)
     if textures is not None:
         keep_apart(out, textures)
+    check_writable(out)
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
@@ -186,7 +189,6 @@ def generate(
     total = len(entries) * per_image
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
-    shape = parse_size(size)
     if depth_png is not None and not (0 < depth_png < math.inf and target.stores_numbers):
         raise ParameterError(
             f"depth_png must be positive, and is for the formats folder and webdataset, got {depth_png!r}"

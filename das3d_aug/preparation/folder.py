@@ -33,6 +33,7 @@ from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resiz
 from das3d_aug.preparation.settings import Preparation
 from das3d_aug.runs.folder import (
     FORMAT,
+    check_writable,
     claim,
     completed,
     digest,
@@ -152,6 +153,8 @@ def prepare(
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
     source, out, settings = Path(source), Path(out), settings or Preparation()
     keep_apart(out, source)
+    if not wait:
+        check_writable(out)
     dataset = open_dataset(source, layout=layout, **dataset_options)
     if not dataset.entries:
         raise FileError(source, f"has no sample ({dataset.how})")

@@ -3,20 +3,19 @@
 A plane is (a, b, c, d) with a² + b² + c² = 1; a point on it has a x + b y + c z + d = 0, and the camera at the
 origin is on its positive side, so what stands on the plane has a positive signed distance.
 
-The trials are Open3D's ``segment_plane``.  It draws from one generator for the whole process, which is seeded here
-before each search, and is only reproducible on several threads if no trial is left out (probability 1).
+The trials are drawn from a stream of their own and stop early only at a plane that no other can beat, so the result
+depends on the points and the seed alone.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug._jit import kernel
-from das3d_aug.errors import Das3dError
+from das3d_aug.randomness import Stream
 
 __all__ = ["Plane", "find_plane", "within"]
 
@@ -25,7 +24,7 @@ Plane = tuple[float, float, float, float]
 _JUDGES = 4096  # border points that take part in the trials
 _FITTED = 2**16  # points of the image that take part in the last fit
 _ROUNDS = 20  # fits to the points within reach, until these stay the same
-_generator = threading.Lock()
+_TOGETHER = 100  # trials that are fitted at a time
 
 
 def find_plane(
@@ -80,19 +79,39 @@ def _within(points, a, b, c, d, distance, near):
 
 
 def _ransac(found: NDArray[np.float64], *, distance: float, points: int, trials: int, seed: int) -> NDArray[np.float64]:
-    try:
-        import open3d  # lazily: it is an extra, and takes a second to load
-    except (ImportError, OSError) as error:
-        raise Das3dError(
-            f"finding the plane needs Open3D, which does not load ({str(error).splitlines()[0]}): "
-            "pip install open3d; das3d-aug doctor says more"
-        ) from error
-    cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(found))
-    quiet = open3d.utility.VerbosityContextManager(open3d.utility.VerbosityLevel.Error)
-    with _generator, quiet:
-        open3d.utility.random.seed(seed % 2**31)
-        plane, _ = cloud.segment_plane(distance, points, trials, 1.0)
-    return np.asarray(plane, np.float64)
+    """Return the plane of the trial with the most votes, of several the first; all zero if no trial gave a plane."""
+    stream, columns = Stream(seed), np.ascontiguousarray(found.T)
+    best, most = np.zeros(4), 0
+    for first in range(0, trials, _TOGETHER):
+        count = min(_TOGETHER, trials - first)
+        planes = _fit(found[[_some(stream, points, len(found)) for _ in range(count)]])
+        votes = np.empty(count, np.int64)
+        _votes(*columns, planes, distance, votes)
+        if votes.max() > most:
+            best, most = planes[votes.argmax()], int(votes.max())
+        if most == len(found):
+            break
+    return best
+
+
+def _some(stream: Stream, count: int, among: int) -> list[int]:
+    """Draw different numbers below ``among``."""
+    drawn: dict[int, None] = {}  # in the order in which they were drawn, unlike a set
+    while len(drawn) < count:
+        drawn[stream.integer(0, among - 1)] = None
+    return list(drawn)
+
+
+@kernel
+def _votes(x, y, z, planes, distance, votes):
+    """Count the points within reach of each plane; none are of one that is all zero."""
+    for trial in range(len(planes)):
+        a, b, c, d = planes[trial, 0], planes[trial, 1], planes[trial, 2], planes[trial, 3]
+        near = 0
+        if a != 0 or b != 0 or c != 0:
+            for k in range(x.size):
+                near += abs(a * x[k] + b * y[k] + c * z[k] + d) < distance
+        votes[trial] = near
 
 
 def _thinned(points: NDArray[Any], most: int) -> NDArray[Any]:
@@ -113,13 +132,17 @@ def _refit(points: NDArray[Any], plane: NDArray[np.float64], distance: float) ->
 
 
 def _fit(points: NDArray[Any]) -> NDArray[np.float64]:
-    """Least squares: the normal is the direction in which the points vary least."""
-    plane = np.zeros(4)
-    if len(points) >= 3:
-        middle = points.mean(axis=0)
+    """Fit planes to sets of points, ... x N x 3, by least squares; all zero where these lie on a line.
+
+    The normal is the direction in which the points vary least.
+    """
+    planes = np.zeros((*points.shape[:-2], 4))
+    if points.shape[-2] >= 3:
+        middle = points.mean(axis=-2, keepdims=True)
         spread = points - middle
-        variances, directions = np.linalg.eigh(spread.T @ spread)
-        if variances[1] > 1e-12 * variances[2]:
-            plane[:3] = directions[:, 0]
-            plane[3] = -directions[:, 0] @ middle
-    return plane
+        variances, directions = np.linalg.eigh(spread.swapaxes(-1, -2) @ spread)
+        flat = variances[..., 1:2] > 1e-12 * variances[..., 2:]
+        normal = np.where(flat, directions[..., 0], 0)
+        planes[..., :3] = normal
+        planes[..., 3] = -(normal * middle[..., 0, :]).sum(axis=-1)
+    return planes

@@ -148,7 +148,10 @@ def _extent(part: NDArray[np.float32], *, within: NDArray[np.float32]) -> tuple[
 def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     """Do all but the normalisation; a fallback is told by ``warning`` alone."""
     key = sample.entry.key
-    foreground = sample.need("valid") if sample.foreground is None else sample.foreground & sample.need("valid")
+    measured = sample.need("valid")
+    if not measured.any():
+        raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth; leave the image out")
+    foreground = measured if sample.foreground is None else sample.foreground & measured
     xyz, plane, troubles = None, None, []
     remove_plane = sample.foreground is None and settings.distance > 0
     if remove_plane or settings.cluster_distance > 0 or settings.xyz:
@@ -162,7 +165,9 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
         if settings.xyz:
             xyz = np.where(foreground[:, :, None], points, np.float32(0))
     if troubles and settings.fallback == "error":
-        raise ForegroundError(f"{key}: {'; '.join(troubles)}; with fallback 'keep' everything is kept")
+        raise ForegroundError(
+            f"{key}: {'; '.join(troubles)}; fallback='keep' keeps everything, distance=0 looks for no plane"
+        )
     if not foreground.any():
         raise ForegroundError(f"{key}: nothing is left: no valid depth, or an empty foreground")
     removed = sample.need("valid") & ~foreground
@@ -202,7 +207,7 @@ def _points(sample: Sample) -> NDArray[np.float32]:
     if sample.intrinsics is None:
         raise ParameterError(
             f"{sample.entry.key}: a plane is found in points: give xyz/, or the camera as intrinsics.json; or mark "
-            "the part in foreground/, or let distance be 0"
+            "the part in foreground/, or look for no plane with distance=0"
         )
     return frozen(depth_to_points(sample.need("depth"), sample.intrinsics))
 
@@ -253,8 +258,8 @@ def _in_unit(length: float, settings: Preparation, sample: Sample) -> float:
         return float(to_unit(length, settings.unit, sample.unit))
     except ParameterError:
         raise ParameterError(
-            f"{sample.entry.key}: distances are in {settings.unit!r} and the depth in {sample.unit!r}: name its unit, "
-            "such as --unit mm"
+            f"{sample.entry.key}: distances are in {settings.unit!r} and the depth in {sample.unit!r}: name its unit "
+            "with unit="
         ) from None
 
 

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from das3d_aug.files import contained, read_json, sweep_partials, write_atomic
 __all__ = [
     "FORMAT",
     "HEADER",
+    "check_writable",
     "claim",
     "completed",
     "differences",
@@ -46,7 +48,31 @@ def keep_apart(out: Path, other: Path) -> None:
     """Refuse an output folder that is, holds or lies in a folder that is read."""
     here, there = out.resolve(), other.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
-        raise FileError(out, f"and {other} must be separate folders; use another --out")
+        raise FileError(out, f"and {other} must be separate folders")
+
+
+def check_writable(out: Path, *, header: str = HEADER) -> None:
+    """Refuse a folder that `sole_writer` would refuse, before work is done for it; nothing is made or locked.
+
+    Raises
+    ------
+    FileError
+        If it cannot be made or written, or holds anything that is not ours.
+    """
+    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+        if out.exists():
+            _check_ours(out, header)
+    except OSError as error:
+        raise FileError(out, f"cannot be written: {error.strerror}") from error
+
+
+def _check_ours(out: Path, header: str) -> None:
+    foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
+    if foreign and not (out / header).is_file():
+        raise FileError(out, f"is not empty and was not written by this command (no {header}); use another")
 
 
 @contextlib.contextmanager
@@ -63,13 +89,11 @@ def sole_writer(out: Path, *, header: str = HEADER, wait: bool = False) -> Itera
     with contextlib.ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
-            foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
-            if foreign and not (out / header).is_file():
-                raise FileError(out, f"is not empty and was not written by this command (no {header}); use another")
+            _check_ours(out, header)
             lock = stack.enter_context((out / _LOCK).open("ab"))
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            raise FileError(out, "another run is writing here; wait for it or use another --out") from None
+            raise FileError(out, "another run is writing here; wait for it or use another folder") from None
         except OSError as error:
             raise FileError(out, f"cannot be written: {error.strerror}") from error
         yield
@@ -97,7 +121,7 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
     before = read_json(path).get("settings", {})
     other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
     if other:
-        raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another --out")
+        raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another folder")
 
 
 def differences(path: Path, values: Mapping[str, Any]) -> list[str]:

@@ -130,7 +130,7 @@ def image_size(config: Config) -> tuple[int, int]:
     """
     size = parse_size(config.preparation.size)
     if size is None:
-        raise ParameterError("size is missing: this detector takes images of any; give one, such as --size 256")
+        raise ParameterError("size is missing: this detector takes images of any; give one, such as size=256")
     return size
 
 

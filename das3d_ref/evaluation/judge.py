@@ -132,22 +132,28 @@ def score_maps(
     entries = _test_images(dataset, category)
     files = _find_maps(entries, maps)
     sizes: dict[str, tuple[int, ...]] = {}
-    given = set()
+    given: set[tuple[int, ...]] = set()
+    coarse = 0
 
     def judge(entry: Entry) -> _Judged:
-        found, sample = _read_map(files[entry.key]), dataset.open(entry)
+        nonlocal coarse
+        found, eight_bits = _read_map(files[entry.key])
+        sample = dataset.open(entry)
+        coarse += eight_bits
         sizes[entry.key] = sample.shape
         if found.shape != sample.shape:
             given.add(found.shape)
         return _Judged(_resized(found, sample.shape), sample.mask, float(found.max()), None)
 
     def again(entry: Entry) -> NDArray[Any]:
-        return _resized(_read_map(files[entry.key]), sizes[entry.key])
+        return _resized(_read_map(files[entry.key])[0], sizes[entry.key])
 
     protocol = {"image score": "largest value of the map", "threshold": None}
     found = _evaluate(entries, judge, again, out=out, as_published=as_published, progress=progress, **protocol)
     if given:
         found.protocol["maps resized bilinearly from"] = sorted(given)
+    if coarse:
+        found.protocol["maps of 8 bits"] = f"{coarse}: at most 256 different values, so many ties"
     return found
 
 
@@ -238,12 +244,13 @@ def _find_maps(entries: Sequence[Entry], folder: Path) -> dict[str, Path]:
     return files
 
 
-def _read_map(path: Path) -> NDArray[np.floating]:
+def _read_map(path: Path) -> tuple[NDArray[np.floating], bool]:
+    """Return a map, and whether it was stored in 8 bits."""
     plane = read_plane(path)
     floats: NDArray[np.floating] = plane.astype(np.float32 if np.can_cast(plane.dtype, np.float32) else np.float64)
     if not np.isfinite(floats).all():
         raise FileError(path, "holds NaN or infinity; write finite numbers, larger = more anomalous")
-    return floats
+    return floats, plane.dtype.itemsize == 1
 
 
 def _resized(found: NDArray[np.floating], size: tuple[int, ...]) -> NDArray[Any]:

@@ -32,6 +32,8 @@ class Evaluation:
         (low, high) of figures, as `das3d_ref.metrics.measure` finds them.
     curves : dict
         (x, y) of ``ROC`` and ``PRO``, as `das3d_ref.metrics.measure` finds them.
+    date : str
+        The day on which the command line measured, ``2026-11-29``; empty otherwise.  No figure depends on it.
     """
 
     figures: dict[str, float]
@@ -39,6 +41,7 @@ class Evaluation:
     protocol: dict[str, Any]
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     curves: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+    date: str = ""
 
     def __repr__(self) -> str:
         bad = sum(bool(image["label"]) for image in self.images)
@@ -82,6 +85,7 @@ class Evaluation:
                 protocol=values["protocol"],
                 intervals={name: (low, high) for name, (low, high) in values["intervals"].items()},
                 curves={name: (x, y) for name, (x, y) in values["curves"].items()},
+                date=str(values.get("date", "")),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FileError(path, "is not an evaluation as das3d-ref writes it") from error

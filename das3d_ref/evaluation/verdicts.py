@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,34 @@ from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_fo
 from das3d_aug.geometry import points_to_depth
 from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.judge import Progress, _map_name
+from das3d_ref.evaluation.pictures import coloured
 from das3d_ref.model import Detector, Prediction
-from das3d_ref.model.detector import heat_map
 
-__all__ = ["overlay", "predict_all", "predict_pair", "read_pair"]
+Image = NDArray[np.uint8]
+
+_LEAST, _LINE, _BAR = 224, 22, 52  # pixels of an overlay: the least side of an image, the text above, the scale
+
+__all__ = ["Verdicts", "overlay", "predict_all", "predict_pair", "read_pair"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """What a detector said of a set of images.
+
+    Attributes
+    ----------
+    failures : tuple of (key, reason)
+        The images that could not be judged.
+    warnings : tuple of (key, reason)
+        Images that were judged in spite of something, such as a background that was kept.
+    judged, anomalous : int
+        How many could, and how many of these are anomalous.
+    """
+
+    failures: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...] = ()
+    judged: int
+    anomalous: int
 
 
 def read_pair(
@@ -68,7 +94,7 @@ def read_pair(
             check_size(xyz, points.shape, partner=rgb, expected=image.shape)
             z = points_to_depth(points)
         else:
-            raise ParameterError(f"{rgb}: needs its depth or its points, one of them: give --depth or --xyz")
+            raise ParameterError(f"{rgb}: needs its depth or its points, one of them: give depth= or xyz=")
     entry = Entry(key=rgb.stem, split="", defect="", label=None, files={"rgb": rgb})
     camera, notes = (None, ()) if intrinsics is None else read_camera_for(intrinsics, z.shape)
     valid = np.isfinite(z) & (z > 0)
@@ -77,14 +103,12 @@ def read_pair(
     )
 
 
-def predict_all(
-    detector: Detector, dataset: Dataset, out: Path, *, progress: Progress | None = None
-) -> list[tuple[str, str]]:
+def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> Verdicts:
     """Judge all images of a data set, one in memory at a time; one that cannot be judged does not stop the others.
 
     Into ``out`` go ``maps/<key>.tiff`` (float32, the size of the image), ``overlays/<key>.png`` and, in the end,
-    ``predictions.jsonl``: a line an image with ``key``, ``score`` and ``label`` (0 normal, 1 anomalous), or ``key`` and
-    ``error``.
+    ``predictions.jsonl``: a line an image with ``key``, ``score``, ``threshold``, ``label`` (0 normal, 1 anomalous) and
+    ``verdict`` (that in a word), or ``key`` and ``error``.
 
     Parameters
     ----------
@@ -97,8 +121,7 @@ def predict_all(
 
     Returns
     -------
-    list of (key, reason)
-        The images that could not be judged.
+    Verdicts
 
     Raises
     ------
@@ -110,7 +133,7 @@ def predict_all(
     return _predict(detector, samples, out, progress)
 
 
-def predict_pair(detector: Detector, rgb: Path, out: Path, **files: Any) -> list[tuple[str, str]]:
+def predict_pair(detector: Detector, rgb: Path, out: Path, **files: Any) -> Verdicts:
     """Judge one image, given by its files (`das3d_ref.evaluation.verdicts.read_pair`); otherwise as `predict_all`."""
     return _predict(detector, {rgb.stem: partial(read_pair, rgb, **files)}, out, None)
 
@@ -120,19 +143,31 @@ def _predict(
     samples: Mapping[str, Callable[[], Sample]],
     out: Path,
     progress: Progress | None,
-) -> list[tuple[str, str]]:
-    failures = []
+) -> Verdicts:
+    failures: list[tuple[str, str]] = []
+    odd: list[tuple[str, str]] = []
+    anomalous = 0
     with open_atomic(out / "predictions.jsonl") as lines:
         for number, (key, read) in enumerate(samples.items(), start=1):
             line: dict[str, Any] = {"key": key}
             try:
                 sample = read()
-                found = detector.predict_sample(sample)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", UserWarning)
+                    found = detector.predict_sample(sample)
+                odd += [(key, str(warning.message).removeprefix(f"{key}: ")) for warning in caught]
             except Das3dError as error:
-                failures.append((key, str(error)))
-                line["error"] = str(error)
+                reason = str(error).removeprefix(f"{key}: ")
+                failures.append((key, reason))
+                line["error"] = reason
             else:
-                line |= {"score": found.score, "label": int(found.label)}
+                anomalous += found.label
+                line |= {
+                    "score": found.score,
+                    "threshold": detector.threshold,
+                    "label": int(found.label),
+                    "verdict": "anomalous" if found.label else "normal",
+                }
                 files = {
                     _map_name(key): encode_tiff(found.anomaly_map),
                     f"overlays/{key}.png": encode_png(overlay(sample.need("rgb"), found, detector.threshold)),
@@ -141,14 +176,40 @@ def _predict(
             lines.write((json.dumps(line) + "\n").encode())
             if progress is not None:
                 progress(number, len(samples))
-    return failures
-
-
-def overlay(rgb: NDArray[np.uint8], prediction: Prediction, threshold: float) -> NDArray[np.uint8]:
-    """Return the image with its anomaly map in colours over it, and the outline of what is above the threshold."""
-    share = prediction.anomaly_map.clip(0, 1)[:, :, None]
-    mixed = np.rint(rgb * (1 - share) + heat_map(prediction.anomaly_map) * share).astype(np.uint8)
-    outlines, _ = cv2.findContours(
-        (prediction.anomaly_map > threshold).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    return Verdicts(
+        failures=tuple(failures), warnings=tuple(odd), judged=len(samples) - len(failures), anomalous=anomalous
     )
-    return np.asarray(cv2.drawContours(mixed, outlines, -1, (0, 255, 0), 1), np.uint8)
+
+
+def overlay(rgb: Image, prediction: Prediction, threshold: float) -> Image:
+    """Draw what was judged beside why: the image with the outline of what is above the threshold, and the anomaly map.
+
+    The map's colours are those of the bar at its side, which ends at 0 and 1 and has a mark at the threshold; score,
+    threshold and verdict stand above.  Small images are enlarged.
+    """
+    times = max(1, -(-_LEAST // min(rgb.shape[:2])))
+    height, width = (side * times for side in rgb.shape[:2])
+    outlined = np.ascontiguousarray(_enlarged(rgb, times))
+    above = _enlarged((prediction.anomaly_map > threshold).astype(np.uint8), times)
+    borders, _ = cv2.findContours(above, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(outlined, borders, -1, (0, 255, 0), 1)
+    sheet = np.full((_LINE + height, 2 * width + _BAR, 3), 255, np.uint8)
+    sheet[_LINE:, :width] = outlined
+    sheet[_LINE:, width : 2 * width] = coloured(_enlarged(prediction.anomaly_map.clip(0, 1), times))
+    scale = np.linspace(1, 0, height, dtype=np.float32)[:, None]
+    sheet[_LINE:, 2 * width + 4 : 2 * width + 16] = coloured(scale.repeat(12, axis=1))
+    mark = _LINE + round((1 - min(max(threshold, 0.0), 1.0)) * (height - 1))
+    sheet[mark - 1 : mark + 1, 2 * width + 2 : 2 * width + 18] = 0
+    said = f"{'anomalous' if prediction.label else 'normal'}: score {prediction.score:.3f}, threshold {threshold:.3f}"
+    _write(sheet, said, (4, 15))
+    for end, baseline in (("1", _LINE + 10), (f"{threshold:.2f}", mark + 4), ("0", _LINE + height - 2)):
+        _write(sheet, end, (2 * width + 20, min(max(baseline, _LINE + 10), _LINE + height - 2)))
+    return sheet
+
+
+def _enlarged(image: NDArray[Any], times: int) -> NDArray[Any]:
+    return image.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _write(sheet: Image, text: str, at: tuple[int, int]) -> None:
+    cv2.putText(sheet, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (30, 30, 30), 1, cv2.LINE_AA)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,27 @@ class Detector:
             raise FileError(
                 folder, f"its weights and its settings do not fit: {type(error).__name__} {reason}"
             ) from error
+
+    def adjusted(self, **preparation: Any) -> Detector:
+        """Return a detector of the same networks that prepares images otherwise.
+
+        Parameters
+        ----------
+        **preparation
+            Fields of `das3d_aug.preparation.Preparation`, such as ``fallback="keep"`` for images without a plane or
+            ``distance=0`` for a part that fills the image.
+
+        Raises
+        ------
+        ParameterError
+            If a value cannot be used.
+        """
+        other = copy.copy(self)
+        try:
+            other.config = replace(self.config, preparation=replace(self.config.preparation, **preparation))
+        except TypeError:
+            raise ParameterError(f"preparation has no setting {', '.join(sorted(preparation))}") from None
+        return other
 
     def predict(
         self,

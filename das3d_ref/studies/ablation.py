@@ -241,7 +241,7 @@ def _compared(out: Path, categories: Sequence[str], seeds: int) -> dict[str, Com
         pairs = []
         for (ours, labels), (theirs, others) in zip(scores["both"], scores[arm], strict=True):
             if labels != others:
-                raise FileError(out / arm, f"was tested on other images than {out / 'both'}; use another --out")
+                raise FileError(out / arm, f"was tested on other images than {out / 'both'}; use another folder")
             pairs.append((ours, theirs, np.array(list(labels.values()))))
         comparisons[arm] = compare(pairs)
     return comparisons
@@ -261,7 +261,7 @@ def _scores(out: Path, category: str, seeds: int) -> tuple[Scores, dict[str, boo
             raise FileError(path, "has no scores of its images; remove it and run the same command again") from error
         found = {key: images[key][1] for key in sorted(images)}
         if labels and found != labels:
-            raise FileError(path, "was tested on other images than the other seeds; use another --out")
+            raise FileError(path, "was tested on other images than the other seeds; use another folder")
         rows.append([images[key][0] for key in found])
         labels = found
     return np.array(rows), labels

@@ -165,7 +165,7 @@ def _claimed(out: Path, study: Study) -> Iterator[None]:
         if not path.is_file():
             write_atomic(path, to_json(about))
         if other := differences(path, about):
-            raise FileError(out, f"holds a benchmark with other {', '.join(other)}; use another --out")
+            raise FileError(out, f"holds a benchmark with other {', '.join(other)}; use another folder")
         yield
 
 

@@ -56,7 +56,7 @@ class Study:
     def __post_init__(self) -> None:
         for assignment in self.overrides:
             if (name := assignment.partition("=")[0].strip()) in ("mode", "seed"):
-                raise ParameterError(f"{assignment!r} would be of all cells; choose with --{name}")
+                raise ParameterError(f"{assignment!r} would be of all cells; choose with {name}=")
         self.config()
 
     def config(self, mode: str = "rgbd", seed: int = 0) -> Config:

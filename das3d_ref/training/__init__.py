@@ -3,7 +3,7 @@
 Here live the images of a category, the examples made of them and the loop.  It may import metrics and model.
 """
 
-from das3d_ref.training.loop import train
+from das3d_ref.training.loop import check_run, train
 from das3d_ref.training.sources import Source, open_source
 
-__all__ = ["Source", "open_source", "train"]
+__all__ = ["Source", "check_run", "open_source", "train"]

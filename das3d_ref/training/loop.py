@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import sweep_partials, write_atomic
-from das3d_aug.runs.folder import differences, sole_writer, to_json
+from das3d_aug.runs.folder import check_writable, differences, sole_writer, to_json
 from das3d_ref.config import Config
 from das3d_ref.metrics import evaluate_maps
 from das3d_ref.model.checkpoint import FORMAT, RUN, STATE, load_state, save_checkpoint, save_state
@@ -39,7 +39,7 @@ from das3d_ref.training.log import TrainingLog
 from das3d_ref.training.sources import Source
 from das3d_ref.training.steps import Steps
 
-__all__ = ["Trainer", "learning_rate", "train"]
+__all__ = ["Trainer", "check_run", "learning_rate", "train"]
 
 _VALIDATION = 2**63  # added to the run's seed: no validation defect is a training defect
 
@@ -89,6 +89,7 @@ def train(
         validate with, or the processes cannot share the batch.
     """
     out = Path(out)
+    check_run(out, config=config, resume=resume)
     trainer = Trainer(source, out, config=config)
     with _claimed(trainer, resume=resume):
         trainer.accelerator.wait_for_everyone()
@@ -113,18 +114,16 @@ class Trainer:
     """
 
     def __init__(self, source: Source, out: Path, *, config: Config) -> None:
-        if not source.train and len(source.validation) == 1:
+        if not source.train or not source.validation:
+            there = len(source.train) + len(source.validation)
             raise ParameterError(
-                f"{source.dataset.root}: two normal images are needed, to learn from and to validate with, there is 1"
+                f"{source.data or source.dataset.root}: two normal images are needed, one to learn from and one to "
+                f"validate with; there {'is' if there == 1 else 'are'} {there or 'none'}"
             )
-        for name, entries in (("learn from", source.train), ("validate with", source.validation)):
-            if not entries:
-                raise ParameterError(f"{source.dataset.root} has no normal images to {name}")
         settings = config.training
         self.config, self.out = config, out
         # Without being told so, processes on CPUs would not find each other.  Precision is left to `autocast`.
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
-        self._check_processes()
         self.depth_range = source.depth_range(config)
         self.items = [source.item(entry, self.depth_range) for entry in source.train]
         self.validation = [source.item(entry, self.depth_range) for entry in source.validation]
@@ -300,22 +299,41 @@ class Trainer:
                 if tensor.ndim == 4:  # laid out as the weights, or the optimiser takes a slow path
                     state[name] = tensor.contiguous(memory_format=torch.channels_last)
 
-    def _check_processes(self) -> None:
-        settings, process = self.config.training, self.accelerator
-        if settings.batch % process.num_processes:
-            raise ParameterError(
-                f"training.batch must be a multiple of the {process.num_processes} processes, got {settings.batch}"
-            )
-        if self.config.network.norm == "batch" and settings.batch < 2:
-            raise ParameterError("training.batch must be at least 2 with network.norm 'batch', got 1")
-        if settings.precision == "fp16" and process.device.type != "cuda":
-            raise ParameterError("training.precision 'fp16' needs a GPU; take 'bf16' or 'fp32'")
-
     def _stop(self, reason: str) -> NoReturn:
         kept = f"keeps the detector of step {self.header['step']}" if self.header else "holds no detector yet"
         raise Das3dError(
-            f"{reason}; {self.out} {kept}; train anew with a smaller training.learning_rate, training.clip or fp32"
+            f"{reason}; {self.out} {kept}; train anew into another folder, with a smaller training.learning_rate or "
+            "training.clip, or with training.precision='fp32'"
         )
+
+
+def check_run(out: str | Path, *, config: Config, resume: bool = False) -> None:
+    """Refuse what `train` would refuse whatever the images are: before they are prepared, which takes long.
+
+    Raises
+    ------
+    ParameterError
+        If the processes cannot share the batch, or this machine cannot compute with ``training.precision``.
+    FileError
+        If ``out`` cannot be written, holds anything else, or a run already and ``resume`` is not given.
+    """
+    settings, process = config.training, PartialState(cpu=not torch.accelerator.is_available())
+    if settings.batch % process.num_processes:
+        raise ParameterError(
+            f"training.batch must be a multiple of the {process.num_processes} processes, got {settings.batch}"
+        )
+    if config.network.norm == "batch" and settings.batch < 2:
+        raise ParameterError("training.batch must be at least 2 with network.norm 'batch', got 1")
+    if settings.precision == "fp16" and process.device.type != "cuda":
+        raise ParameterError("training.precision 'fp16' needs a GPU; take 'bf16' or 'fp32'")
+    if process.is_main_process:
+        check_writable(Path(out), header=RUN)
+        _check_new(Path(out), resume=resume)
+
+
+def _check_new(out: Path, *, resume: bool) -> None:
+    if (out / RUN).is_file() and not resume:
+        raise FileError(out, "holds a training run already; go on with resume=True, or use another folder")
 
 
 @contextlib.contextmanager
@@ -328,11 +346,10 @@ def _claimed(trainer: Trainer, *, resume: bool) -> Iterator[None]:
     about = {"format": FORMAT, "images": _digest(trainer.items, trainer.validation), **trainer.config.to_dict()}
     with sole_writer(out, header=RUN):
         sweep_partials(out)
+        _check_new(out, resume=resume)
         if path.is_file():
-            if not resume:
-                raise FileError(out, "holds a training run already; go on with --resume, or use another --out")
             if other := differences(path, about):
-                raise FileError(out, f"holds a run with other {', '.join(other)}; use another --out")
+                raise FileError(out, f"holds a run with other {', '.join(other)}; use another folder")
         else:
             write_atomic(path, to_json(about))
         yield

@@ -21,6 +21,7 @@ from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json
 from das3d_aug.preparation import Preparation, depth_range, prepare
+from das3d_aug.runs.causes import by_cause
 from das3d_aug.runs.folder import HEADER
 from das3d_ref.config import Config
 from das3d_ref.model.inputs import DepthRange, Item, as_item, preparation_of
@@ -42,6 +43,8 @@ class Source:
         Normal images to learn from, normal images to validate with, and what is tested.
     warnings : tuple of (key, reason)
         Images of which the background was kept, because no plane was found (``preparation.fallback = "keep"``).
+    data : pathlib.Path or None
+        Where the images were before they were prepared.
     """
 
     dataset: Dataset
@@ -49,6 +52,7 @@ class Source:
     validation: tuple[Entry, ...]
     test: tuple[Entry, ...]
     warnings: tuple[tuple[str, str], ...] = ()
+    data: Path | None = None
 
     def depth_range(self, config: Config) -> DepthRange | None:
         """Return the range of all training images, or None if each image has its own."""
@@ -129,7 +133,7 @@ def open_source(
         validation = train[::_HELD_OUT]
         train = [entry for number, entry in enumerate(train) if number % _HELD_OUT]
     test = [entry for entry in entries if entry.split == "test"]
-    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings)
+    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings, root)
 
 
 def in_turn(work: Callable[[], Any]) -> Any:
@@ -158,8 +162,8 @@ def _prepare(
 ) -> tuple[tuple[str, str], ...]:
     summary = prepare(folder, out, settings=settings, workers=workers, wait=True, progress=progress, **options)
     if summary.failures:
-        (path, reason), others = summary.failures[0], len(summary.failures) - 1
-        raise FileError(path, f"{reason}; mend or remove it" + (f", and {others} more" if others else ""))
+        first, *others = by_cause(summary.failures)
+        raise ParameterError(f"{first}; mend or remove what fails" + ("".join(f"; {other}" for other in others[:2])))
     return summary.warnings
 
 

@@ -91,7 +91,7 @@ def test_every_mistake_is_one_line_and_exit_code_2(parts: Path, tmp_path: Path) 
     error_line(run("generate", parts, "--out", out, "--size", "huge"), "'huge'")
     error_line(run("generate", parts, "--out", out, "--layout", "tarot"), "tarot")
     error_line(run("generate", parts, "--out", out, "--workers", "-1"), "-1")
-    error_line(run("generate", parts, "--out", out, "--depth-scale", "1000"), "depth_scale")
+    error_line(run("generate", parts, "--out", out, "--depth-scale", "1000"), "--depth-scale is not for the layout")
     error_line(run("conjure"), "conjure")
     error_line(run("replay", next(parts.rglob("*.png"))), "no das3d.json above it")
     assert not out.exists()
@@ -150,12 +150,12 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> None:
-        raise OSError("libusb-1.0.so.0: cannot open shared object file: No such file or directory")
+        raise OSError("libGL.so.1: cannot open shared object file: No such file or directory")
 
     monkeypatch.setattr(doctor.importlib, "import_module", broken)
-    finding = next(finding for finding in doctor.examine() if finding.name == "open3d")
+    finding = next(finding for finding in doctor.examine() if finding.name == "opencv")
     assert not finding.ok
-    assert finding.detail.endswith("apt-get install libusb-1.0-0")
+    assert finding.detail.endswith("apt-get install libgl1")
 
 
 def environment() -> dict[str, str]:

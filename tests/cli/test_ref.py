@@ -56,7 +56,7 @@ def test_from_training_to_verdicts(tmp_path):
 
     done = run(*lines[3].split()[2:], "--cache", cache, "--out", tmp_path / "results")
     assert done.exit_code == 0, done.output
-    figures = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[:-1]}
+    figures = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[1:-1]}
     saved = json.loads((tmp_path / "results" / "evaluation.json").read_text())
     assert {name: f"{figure:.4f}" for name, figure in saved["figures"].items()} == figures
     assert len(saved["images"]) == len(list((tmp_path / "results" / "maps").rglob("*.tiff"))) == 10
@@ -64,8 +64,10 @@ def test_from_training_to_verdicts(tmp_path):
 
     done = run("predict", model, parts() / "potato", "--out", tmp_path / "verdicts")
     assert done.exit_code == 0, done.output
-    assert done.stdout.endswith("19 of 19 images judged; see predictions.jsonl and overlays/\n")
-    assert len((tmp_path / "verdicts" / "predictions.jsonl").read_text().splitlines()) == 19
+    lines = (tmp_path / "verdicts" / "predictions.jsonl").read_text().splitlines()
+    anomalous = sum(json.loads(line)["verdict"] == "anomalous" for line in lines)
+    assert f": 19 of 19 images judged, {anomalous} anomalous (score above 0." in done.stdout
+    assert len(lines) == 19
 
 
 @pytest.mark.parametrize("geometry", ["depth", "scaled", "xyz"])
@@ -145,7 +147,7 @@ def test_mistakes_are_one_line(tmp_path):
     assert "no known layout" in mistake("evaluate", detector(), "--data", tmp_path)
     assert "no known layout" in mistake("predict", detector(), tmp_path, "--out", tmp_path / "a")
     assert "'huge' is not one of" in mistake("presets", "huge")
-    assert "holds a training run already; go on with --resume" in mistake(
+    assert "holds a training run already; go on with --resume, or use another folder" in mistake(
         "train", *data, "--out", detector(), "--cache", workplace() / "prepared", *SMALL
     )
     image = parts() / "potato/test/good/rgb/000.png"
@@ -174,7 +176,8 @@ def test_presets_are_listed_and_printed():
 
 
 def test_without_the_extra_one_line_says_what_to_install():
-    code = "import sys; sys.modules['kornia'] = None; from das3d_cli.ref import main; main(['presets'])"
+    call = "main(['train', '--data', '.', '--out', 'nowhere'])"
+    code = f"import sys; sys.modules['kornia'] = None; from das3d_cli.ref import main; {call}"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True)
     assert done.returncode == 2
     line = "das3d-ref: error: kornia is not installed: pip install '.[ref]' in the checkout of das3d\n"
@@ -204,7 +207,8 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == "das3d-ref: interrupted; the same command with --resume goes on\n"
+    # click ends the terminal's "^C" with a line break
+    assert said == "\ndas3d-ref: interrupted; the same command with --resume goes on\n"
 
 
 def test_without_data_the_demo_set_is_made(tmp_path, monkeypatch):

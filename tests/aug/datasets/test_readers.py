@@ -87,7 +87,7 @@ def test_a_wrong_name_is_refused_in_one_line(root, layout):
             open_dataset(root, layout=other)
         assert caught.value.path == root
         assert "\n" not in str(caught.value)
-    with pytest.raises(ParameterError, match=f"options of layout '{layout}' are .*, got 'colour'"):
+    with pytest.raises(ParameterError, match=f"colour= is not for the layout '{layout}', which takes "):
         open_dataset(root, colour=3)
 
 

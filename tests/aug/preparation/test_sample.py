@@ -6,6 +6,7 @@ import hashlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from das3d_aug.datasets import Entry, Sample
-from das3d_aug.datasets.demo import FAMILIES
+from das3d_aug.datasets.demo import FAMILIES, make_part
+from das3d_aug.datasets.prepared import Normalisation
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.geometry import Intrinsics, Orthographic, depth_to_points
 from das3d_aug.preparation import Preparation, prepare_sample

@@ -203,7 +203,8 @@ def test_score_prints_the_figures_and_writes_the_folder(tmp_path):
     maps = write_maps(tmp_path / "maps")
     done = run("--maps", tmp_path / "maps", "--data", parts(), "--out", tmp_path / "out", "--as-published")
     assert done.exit_code == 0, done.output
-    lines = done.stdout.splitlines()
+    head, *lines = done.stdout.splitlines()
+    assert head.split() == ["figure", "value", "95", "%", "interval"]
     wanted = expected(maps)
     assert [line[:27].rstrip() for line in lines[:12]] == [*FIGURES, *PUBLISHED]
     assert [line[29:35] for line in lines[:8]] == [f"{wanted[name]:.4f}" for name in FIGURES]
@@ -219,7 +220,9 @@ def test_score_prints_the_figures_and_writes_the_folder(tmp_path):
 
 def test_a_figure_that_cannot_be_said_is_not_printed_as_a_number(capsys):
     show_figures(Evaluation({"I-AUROC": 0.5, "AP": math.nan}, (), {}, {"I-AUROC": (0.25, 1.0)}))
-    assert capsys.readouterr().out == "I-AUROC  0.5000  0.2500 … 1.0000\nAP       not defined\n"
+    assert capsys.readouterr().out == (
+        "figure   value   95 % interval\nI-AUROC  0.5000  0.2500 … 1.0000\nAP       not defined\n"
+    )
 
 
 def test_mistakes_are_one_line(tmp_path):
@@ -277,7 +280,7 @@ def test_its_own_maps_score_alike(tmp_path):
 def test_json_gives_the_evaluation_back(tmp_path):
     found = evaluate(Detector.load(detector()), source())
     text = json.loads(found.to_json())
-    assert text.keys() == {"figures", "images", "protocol", "intervals", "curves"}
+    assert text.keys() == {"figures", "images", "protocol", "intervals", "curves", "date"}
     again = Evaluation.from_json(found.to_json())
     assert dataclasses.replace(again, protocol=found.protocol) == found
     assert again.to_json() == found.to_json()

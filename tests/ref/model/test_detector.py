@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ForegroundError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff, read_rgb
+from das3d_aug.geometry import Intrinsics
 from das3d_ref import Detector, evaluate, open_source, predict_all, train
-from das3d_ref.evaluation.verdicts import overlay
+from das3d_ref.evaluation.verdicts import Verdicts, overlay
 from das3d_ref.metrics import image_auroc
 from das3d_ref.model import Prediction
 from das3d_ref.model.detector import image_score
@@ -213,13 +215,20 @@ def test_a_folder_s_verdicts(found, tmp_path):
     dataset = open_dataset(parts()).select(split="test")
     calls = []
     out = tmp_path / "out"
-    assert predict_all(found, dataset, out, progress=lambda done, total: calls.append((done, total))) == []
+    told = predict_all(found, dataset, out, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(k + 1, len(dataset)) for k in range(len(dataset))]
     lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
+    assert told == Verdicts(failures=(), judged=len(lines), anomalous=sum(line["label"] for line in lines))
     assert [line["key"] for line in lines] == [entry.key for entry in dataset.entries]
     for line, sample in zip(lines, dataset, strict=True):
         wanted = found.predict_sample(sample)
-        assert line == {"key": line["key"], "score": wanted.score, "label": int(wanted.label)}
+        assert line == {
+            "key": line["key"],
+            "score": wanted.score,
+            "threshold": found.threshold,
+            "label": int(wanted.label),
+            "verdict": "anomalous" if wanted.score > found.threshold else "normal",
+        }
         saved = tifffile.imread(out / "maps" / f"{line['key']}.tiff")
         assert saved.dtype == np.float32
         np.testing.assert_array_equal(saved, wanted.anomaly_map)
@@ -230,12 +239,12 @@ def test_a_folder_s_verdicts(found, tmp_path):
 def test_one_bad_image_does_not_stop_the_others(found, tmp_path):
     data = Path(shutil.copytree(parts() / "potato" / "test" / "good", tmp_path / "potato" / "test" / "good"))
     (data / "rgb" / "000.png").write_bytes(b"no picture")
-    failures = predict_all(found, open_dataset(tmp_path / "potato"), tmp_path / "out")
+    failures = predict_all(found, open_dataset(tmp_path / "potato"), tmp_path / "out").failures
     assert [key for key, _ in failures] == ["potato/test/good/000"]
     assert str(data / "rgb" / "000.png") in failures[0][1]
     first, second = map(json.loads, (tmp_path / "out" / "predictions.jsonl").read_text().splitlines())
     assert first == {"key": "potato/test/good/000", "error": failures[0][1]}
-    assert second.keys() == {"key", "score", "label"}
+    assert second.keys() == {"key", "score", "threshold", "label", "verdict"}
     assert [path.name for path in (tmp_path / "out").rglob("*.tiff")] == ["001.tiff"]
 
 
@@ -245,23 +254,62 @@ def test_verdicts_are_not_written_among_the_images(found, tmp_path):
         predict_all(found, open_dataset(data), data / "verdicts")
 
 
-def test_an_overlay_shows_the_image_where_nothing_is_and_outlines_what_is():
+def test_an_overlay_shows_the_image_with_outlines_and_the_map_on_its_scale():
     rgb = np.full((20, 20, 3), 90, np.uint8)
     found = np.zeros((20, 20), np.float32)
-    np.testing.assert_array_equal(overlay(rgb, Prediction(0, False, found), 0.5), rgb)
+    sides = 12 * 20  # enlarged to at least 224 pixels
+    shown = overlay(rgb, Prediction(0, False, found), 0.5)
+    top = shown.shape[0] - sides
+    assert (shown[top:, :sides] == 90).all()
+    calm = shown[top:, sides : 2 * sides]
+    assert len(np.unique(calm.reshape(-1, 3), axis=0)) == 1
     found[5:12, 6:15] = 1
-    shown = overlay(rgb, Prediction(1, True, found), 0.5)
-    edge = (shown == (0, 255, 0)).all(axis=2)
-    assert edge[5, 6:15].all()
-    assert edge[5:12, 14].all()
-    assert not edge[6:11, 7:14].any()
-    np.testing.assert_array_equal(shown[found == 0], rgb[found == 0])
-    assert (shown[6:11, 7:14] > 200).any()  # the brightest of the colours
+    loud = overlay(rgb, Prediction(1, True, found), 0.5)
+    edge = (loud[top:, :sides] == (0, 255, 0)).all(axis=2)
+    assert edge[5 * 12, 6 * 12 : 15 * 12].all()
+    assert edge[5 * 12 : 12 * 12, 15 * 12 - 1].all()
+    assert not edge[6 * 12 : 11 * 12, 7 * 12 : 14 * 12].any()
+    heat = loud[top:, sides : 2 * sides]
+    inside = np.kron(found > 0, np.ones((12, 12), bool))
+    assert (heat[~inside] == calm[0, 0]).all()
+    bar = loud[top:, 2 * sides + 10]
+    np.testing.assert_array_equal(bar[0], heat[inside][0])  # 1 is on top of the scale
+    np.testing.assert_array_equal(bar[-1], calm[0, 0])
+    assert (loud[: top - 2] < 128).any()  # score, threshold and verdict
+    assert not np.array_equal(loud[: top - 2], shown[: top - 2])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.25, 1.0])
+def test_the_scale_has_a_mark_at_the_threshold(threshold):
+    rgb, found = np.full((300, 40, 3), 90, np.uint8), np.zeros((300, 40), np.float32)
+    shown = overlay(rgb, Prediction(0, False, found), threshold)
+    height = 6 * 300
+    column = shown[shown.shape[0] - height - 1 :, 2 * 6 * 40 + 3]
+    marked = np.flatnonzero((column == 0).all(axis=1))
+    assert abs(marked.mean() / height - (1 - threshold)) < 0.01
+
+
+def test_new_images_may_be_prepared_otherwise_than_in_training(found):
+    sample = next(iter(open_dataset(parts()).select(split="test")))
+    scattered = np.random.default_rng(0).uniform(0.3, 3, (64, 64)).astype(np.float32)
+    noise = replace(sample, depth=scattered, xyz=None, intrinsics=Intrinsics(60, 60, 31.5, 31.5))
+    with pytest.raises(ForegroundError, match="fallback='keep' keeps everything"):
+        found.predict_sample(noise)
+    with pytest.warns(UserWarning, match="everything is kept"):
+        kept = found.adjusted(fallback="keep").predict_sample(noise)
+    whole = found.adjusted(distance=0).predict_sample(noise)
+    np.testing.assert_array_equal(kept.anomaly_map, whole.anomaly_map)
+    assert found.config.preparation.fallback == "error"
+    with pytest.raises(ParameterError, match="fallback must be one of"):
+        found.adjusted(fallback="never")
+    with pytest.raises(ParameterError, match="no setting colour"):
+        found.adjusted(colour=1)
 
 
 def test_memory_stays_flat(tmp_path):
     code = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import torch
 from das3d_aug.datasets import open_dataset

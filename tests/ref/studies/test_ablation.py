@@ -192,7 +192,7 @@ def test_arms_with_other_images_are_not_compared(data, tmp_path):
     def other_image(cell):
         return SCORES | {f"hole/00{2 + (arm_of(cell) == 'skew')}": 0.5}
 
-    with pytest.raises(FileError, match=r"skew: was tested on other images than .*both; use another --out"):
+    with pytest.raises(FileError, match=r"skew: was tested on other images than .*both; use another folder"):
         ablate(study(data), tmp_path / "out", seeds=2, run=Fake(scores=other_image))
 
 

@@ -162,7 +162,7 @@ def test_another_configuration_or_other_data_are_refused(data, tmp_path):
             "other options.unit",
         ),
     ):
-        with pytest.raises(FileError, match=f"holds a benchmark with {said}; use another --out"):
+        with pytest.raises(FileError, match=f"holds a benchmark with {said}; use another folder"):
             benchmark(other, tmp_path / "out", run=Fake())
     with pytest.raises(FileError, match="is not empty and was not written by this command"):
         benchmark(study(data), tmp_path / "data" / ".." / "other", run=Fake())
@@ -181,7 +181,7 @@ def test_mistakes_are_found_before_anything_runs(data, tmp_path):
     ):
         with pytest.raises(ParameterError, match=message):
             benchmark(study(data), tmp_path / "out", run=run, **options)
-    with pytest.raises(ParameterError, match="'mode=rgb' would be of all cells; choose with --mode"):
+    with pytest.raises(ParameterError, match="'mode=rgb' would be of all cells; choose with mode="):
         study(data, "mode=rgb")
     shutil.rmtree(data / "cable_gland/test")
     with pytest.raises(ParameterError, match=r"category 'cable_gland' of .* has no test images"):

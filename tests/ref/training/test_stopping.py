@@ -217,14 +217,14 @@ def test_a_full_disk_loses_nothing(tmp_path):
 def test_a_folder_is_of_one_run(tmp_path):
     out = shutil.copytree(detector(), tmp_path / "out")
     before = files(out)
-    with pytest.raises(FileError, match="holds a training run already; go on with --resume, or use another --out"):
+    with pytest.raises(FileError, match="holds a training run already; go on with resume=True, or use another folder"):
         train(source(), out, config=CONFIG)
     other = settings(training__steps=13, loss__focal=2.0)
-    with pytest.raises(FileError, match=r"holds a run with other loss.focal, training.steps; use another --out"):
+    with pytest.raises(FileError, match=r"holds a run with other loss.focal, training.steps; use another folder"):
         train(source(other), out, config=other, resume=True)
     data = source()
     fewer = type(data)(data.dataset, data.train[1:], data.validation, data.test)
-    with pytest.raises(FileError, match="holds a run with other images; use another --out"):
+    with pytest.raises(FileError, match="holds a run with other images; use another folder"):
         train(fewer, out, config=CONFIG, resume=True)
     assert files(out) == before
     assert train(data, out, config=CONFIG, resume=True)["step"] == load_checkpoint(out).header["step"]  # it is done
