@@ -4,18 +4,19 @@ Here lives what knows a file format and nothing of data sets.  It may import geo
 """
 
 from das3d_aug.files.clouds import OrganizedCloud, read_organized
-from das3d_aug.files.decode import MAX_PIXELS, read_bytes
 from das3d_aug.files.documents import read_json
 from das3d_aug.files.images import encode_mask, encode_png, encode_tiff, read_array, read_plane, read_rgb
+from das3d_aug.files.limits import Limits, limits, read_bytes
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
 __all__ = [
-    "MAX_PIXELS",
+    "Limits",
     "OrganizedCloud",
     "contained",
     "encode_mask",
     "encode_png",
     "encode_tiff",
+    "limits",
     "open_atomic",
     "read_array",
     "read_bytes",

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.errors import FileError
-from das3d_aug.files.decode import damage_named, read_bytes
 from das3d_aug.files.images import read_array
+from das3d_aug.files.limits import damage_named, opened
 from das3d_aug.files.ply_pcd import Points, decode_pcd, decode_ply
 from das3d_aug.geometry import points_to_depth
 
@@ -74,11 +74,12 @@ def read_organized(path: str | Path, *, width: int | None = None) -> OrganizedCl
     if suffix not in _DECODERS:
         return OrganizedCloud(_measured(path, read_array(path, name="xyz")), None)
     kind, magic, decode = _DECODERS[suffix]
-    data = read_bytes(path)
-    if not data.startswith(magic):
-        raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}")
-    with damage_named(path, kind):
-        points = decode(data)
+    with opened(path) as source, damage_named(path, kind):
+        start = source.head(8)
+        if start.startswith(magic):
+            points = decode(source.at(0, source.size))
+    if not start.startswith(magic):
+        raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {start!r}")
     shape = _shape(path, points, width)
     rgb = None if points.rgb is None else points.rgb.reshape(*shape, 3)
     return OrganizedCloud(_measured(path, points.xyz.reshape(*shape, 3)), rgb)
