@@ -15,6 +15,7 @@ from das3d_aug.files.limits import Array, Damaged, Source, allow, limits
 __all__ = ["decode_npy", "decode_npz"]
 
 _STEP = 2**20
+_ENTRY = 2**8  # bytes in the directory, with a long name
 
 
 class _Header(NamedTuple):
@@ -45,9 +46,9 @@ def decode_npy(source: Source) -> Array:
 
 def decode_npz(source: Source, *, name: str | None = None) -> Array:
     """Decode the array ``name`` of an npz, or its only one."""
-    count, most = _members(source), limits().segments
-    if count > most:
-        raise Damaged(f"it holds {count} members; at most {most} are read")
+    (count, length), most = _directory(source), limits().segments
+    if count > most or length > most * _ENTRY:
+        raise Damaged(f"it holds {count} members in a directory of {length} bytes; at most {most} are read")
     with zipfile.ZipFile(source.stream) as archive:
         members = archive.infolist()
         if len(members) > 1:
@@ -74,14 +75,14 @@ def decode_npz(source: Source, *, name: str | None = None) -> Array:
         return header.image(numbers)
 
 
-def _members(source: Source) -> int:
-    """Return how many members the end of a zip declares, which its central directory has room for."""
+def _directory(source: Source) -> tuple[int, int]:
+    """Return how many members the end of a zip declares, and the bytes of the directory that lists them."""
     tail = source.at(max(0, source.size - 2**16 - 22), min(source.size, 2**16 + 22))
     end = tail.rfind(b"PK\5\6")
     if end < 0 or end + 20 > len(tail):
         raise Damaged("it is cut short (no directory)")
     count, length = struct.unpack_from("<HI", tail, end + 10)
-    return int(max(count, length // 46))
+    return count, length
 
 
 def _header(stream: IO[bytes], size: int) -> _Header:

@@ -32,7 +32,11 @@ def decode_tiff(source: Source) -> Array | Indexed:
         page = tiff.pages[place]
         assert isinstance(page, tifffile.TiffPage)
         _judge(page, source)
-        image: Array = page.asarray(maxworkers=1)  # no threads: safe before a fork
+        try:
+            image: Array = page.asarray(maxworkers=1)  # no threads: safe before a fork
+        except Exception as error:  # of any kind: tifffile's, of each codec, NumPy's
+            said = (str(error).splitlines() or [""])[0]
+            raise Damaged(f"a strip or tile does not hold the pixels that are declared ({said})") from error
         if page.axes == "SYX":
             image = np.moveaxis(image, 0, 2)
         if page.photometric == _PALETTE:
@@ -69,8 +73,9 @@ def _judge(page: tifffile.TiffPage, source: Source) -> None:
         raise Damaged("a strip is missing or lies past the end of the file")
     if lengths.sum() > source.size:
         raise Damaged(f"its strips lie over each other: {lengths.sum():.0f} bytes in a file of {source.size}")
-    if page.compression == 1 and lengths.sum() < page.nbytes:
-        raise Damaged(f"its strips hold {lengths.sum():.0f} bytes, {page.nbytes} are declared")
+    needed = numbers * page.bitspersample // 8
+    if page.compression == 1 and lengths.sum() < needed:
+        raise Damaged(f"its strips hold {lengths.sum():.0f} bytes, {needed} are declared")
 
 
 def _named(value: Any) -> str:
