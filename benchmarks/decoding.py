@@ -2,7 +2,8 @@
 
 Pictures with noise of a few grey levels and depth with noise of a thousandth, of 1, 5, 12 and 48 megapixels, as common
 software writes them.  Both read the same file from the page cache, in turns, with one thread; a time is the median
-processor time of nine turns, of five at 48 megapixels.  ``--megapixels 1`` measures one size.  Writes ``out/bench/decoding.json``.
+processor time of nine turns, of five at 48 megapixels.  ``--megapixels 1`` measures one size.  Writes
+``out/bench/decoding.json``.
 """
 
 from __future__ import annotations

@@ -276,9 +276,7 @@ def _label(path: Path) -> int:
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:
-    data = read_bytes(path)
-    if len(data) > _MAX_YAML_BYTES:
-        raise FileError(path, f"holds more than {_MAX_YAML_BYTES} bytes; these files are small")
+    data = read_bytes(path, most=_MAX_YAML_BYTES)
     try:
         content = yaml.safe_load(data)
     except Exception as error:  # the parser promises no family of errors for damaged input

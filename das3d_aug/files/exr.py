@@ -7,7 +7,6 @@ channels follow each other in the order of their names.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -124,12 +123,12 @@ def _plain(data: bytes, size: int) -> bytes:
         if len(data) > size:
             raise Damaged(f"a block holds {len(data)} bytes, {size} are declared")
         return data
-    stream = zlib.decompressobj()
-    packed = np.frombuffer(stream.decompress(data, size + 1), np.uint8)
-    if packed.size != size or not stream.eof:
-        raise Damaged(f"a block does not hold the {size} bytes that are declared")
+    import imagecodecs  # here, since it is large
+
+    steps = np.frombuffer(imagecodecs.deflate_decode(data, out=bytearray(size)), np.uint8)
+    if steps.size != size:
+        raise Damaged(f"a block holds {steps.size} bytes, {size} are declared")
     # Each byte was stored as its difference from the one before, and 128; the even bytes stand before the odd ones.
-    steps = packed.astype(np.uint8)
     steps[1:] -= np.uint8(128)
     summed = np.add.accumulate(steps, dtype=np.uint8)
     plain = np.empty(size, np.uint8)

@@ -27,7 +27,7 @@ def decode_png(source: Source) -> Array | Indexed:
         raise Damaged("the header is not valid")
     allow(height, width)
     raw = height * (1 + (width * depth * _CHANNELS[colour] + 7) // 8)
-    most = 2 * raw + 2**16  # deflate may lengthen noise by an eighth, interlacing adds bytes to every row
+    most = raw * 5 // 4 + 2 * height + 2**16  # deflate may lengthen noise by an eighth, interlacing has more rows
     kept = _critical(source.whole(pixels=most))
     stream = sum(len(chunk) - 12 for chunk in kept[b"IDAT"])
     if stream > most:

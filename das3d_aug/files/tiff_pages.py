@@ -12,8 +12,20 @@ __all__ = ["image_page"]
 _KIND, _OLD_KIND = 254, 255  # NewSubfileType, SubfileType
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _OLD_REDUCED = 2
+_SHORT = 3
+_FURTHER_TAGS = (34665, 34853, 40965)  # EXIF, GPS and interoperability: lists of tags of their own
+_STACKS = (33628, 33629)
 # Bytes of a value by the number of its type, TIFF 6.0 and BigTIFF; types beyond are skipped by readers.
 _BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 8, 8)
+
+
+class _Tag(NamedTuple):
+    """A tag: where its value or the offset of its values is stored, and the bytes that it holds there."""
+
+    code: int
+    kind: int
+    place: int
+    held: int
 
 
 class _Layout(NamedTuple):
@@ -68,18 +80,31 @@ def image_page(source: Source) -> int:
 
 def _page(source: Source, layout: _Layout, at: int) -> tuple[bool, int, int]:
     """Return whether a page is an image, the bytes that its tags hold elsewhere, and where the next page lies."""
+    is_image, held = True, 0
+    tags, end = _tags(source, layout, at)
+    for tag in tags:
+        held += tag.held
+        if tag.code in _STACKS:
+            raise Damaged("it is a stack of MetaMorph; save the image that is meant on its own")
+        if tag.code in _FURTHER_TAGS:
+            further, _ = _tags(source, layout, layout.read(source, layout.offset, tag.place))
+            held += sum(one.held for one in further)
+        if tag.code in (_KIND, _OLD_KIND):
+            says = layout.read(source, "H" if tag.kind == _SHORT else "I", tag.place)
+            is_image &= not (says & (_REDUCED | _MASK) if tag.code == _KIND else says == _OLD_REDUCED)
+    return is_image, held, layout.read(source, layout.offset, end)
+
+
+def _tags(source: Source, layout: _Layout, at: int) -> tuple[list[_Tag], int]:
+    """Return the tags that lie at a place, and where they end."""
     count = layout.read(source, layout.number, at)
     if not 0 < count <= limits().segments:
         raise Damaged(f"a page of {count} tags is declared; 1 … {limits().segments} are read")
-    entry = struct.Struct(layout.order + layout.tag)
+    entry, inline = struct.Struct(layout.order + layout.tag), struct.calcsize(layout.order + layout.offset)
     at += struct.calcsize(layout.order + layout.number)
-    is_image, held = True, 0
-    inline = struct.calcsize(layout.order + layout.offset)
-    for tag, kind, values, _ in entry.iter_unpack(source.at(at, count * entry.size)):
-        size = values * (_BYTES[kind] if kind < len(_BYTES) else 0)
-        held += size if size > inline else 0
-        if tag in (_KIND, _OLD_KIND) and values == 1:
-            says = layout.read(source, "H" if kind == 3 else "I", at + entry.size - inline)
-            is_image &= not (says & (_REDUCED | _MASK) if tag == _KIND else says == _OLD_REDUCED)
+    tags = []
+    for code, kind, values, _ in entry.iter_unpack(source.at(at, count * entry.size)):
         at += entry.size
-    return is_image, held, layout.read(source, layout.offset, at)
+        size = values * (_BYTES[kind] if kind < len(_BYTES) else 0)
+        tags.append(_Tag(code, kind, at - inline, size if size > inline else 0))
+    return tags, at
