@@ -30,7 +30,7 @@ from das3d_aug.datasets.listing import natural
 from das3d_aug.datasets.stored import Meaning
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_depth, encode_mask, encode_png, read_colour, read_json, read_plane
-from das3d_aug.files.decode import MAX_BYTES
+from das3d_aug.files.limits import limits
 from das3d_aug.geometry import camera_from_dict
 
 __all__ = ["WebDatasetDataset", "add_to_shard", "encode_webdataset", "open_shard", "read_shard_sample"]
@@ -310,7 +310,7 @@ def _opened(shard: Path) -> BinaryIO:
 
 
 def _read(stream: BinaryIO, path: Path, place: _Place) -> bytes:
-    limit = _MAX_JSON_BYTES if path.suffix == ".json" else MAX_BYTES
+    limit = _MAX_JSON_BYTES if path.suffix == ".json" else limits().bytes
     if place.size > limit:
         raise FileError(path, f"holds {place.size} bytes; at most {limit} are read")
     try:

@@ -5,7 +5,6 @@ Here lives what knows a file format and nothing of data sets.  It may import geo
 
 from das3d_aug.files.camera_files import camera_file, read_camera, read_camera_for
 from das3d_aug.files.clouds import OrganizedCloud, read_organized, read_points
-from das3d_aug.files.decode import MAX_PIXELS, read_bytes
 from das3d_aug.files.documents import read_json, read_toml, read_yaml
 from das3d_aug.files.images import (
     encode_depth,
@@ -17,11 +16,12 @@ from das3d_aug.files.images import (
     read_plane,
     read_rgb,
 )
+from das3d_aug.files.limits import Limits, limits, read_bytes
 from das3d_aug.files.ply_out import encode_ply
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
 __all__ = [
-    "MAX_PIXELS",
+    "Limits",
     "OrganizedCloud",
     "camera_file",
     "contained",
@@ -30,6 +30,7 @@ __all__ = [
     "encode_ply",
     "encode_png",
     "encode_tiff",
+    "limits",
     "open_atomic",
     "read_array",
     "read_bytes",

@@ -13,8 +13,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from das3d_aug.errors import FileError, ParameterError, brief
-from das3d_aug.files.decode import read_bytes
 from das3d_aug.files.documents import decoded, read_json, read_yaml
+from das3d_aug.files.limits import read_bytes
 from das3d_aug.files.whole import contained
 from das3d_aug.geometry import Camera, Description, Intrinsics, describe_camera
 
@@ -145,7 +145,7 @@ def _fitted(path: Path, camera: Camera, shape: tuple[int, ...]) -> tuple[Camera,
 
 
 def _read_xml(path: Path) -> dict[Any, Any]:
-    text = decoded(path, read_bytes(path, limit=_MAX_BYTES))
+    text = decoded(path, read_bytes(path, most=_MAX_BYTES))
     if "<!" in text.replace("<!--", ""):
         raise FileError(path, "is XML with declarations (<!…>), which are not read")
     try:
@@ -174,7 +174,7 @@ def _read_matlab(path: Path) -> dict[Any, Any]:
     """Read the small numeric arrays of a .mat (version 5); large ones, structures and code are not opened."""
     import scipy.io
 
-    data = read_bytes(path, limit=_MAX_BYTES)
+    data = read_bytes(path, most=_MAX_BYTES)
     try:
         listed = scipy.io.whosmat(io.BytesIO(data))
         small = [name for name, shape, kind in listed if kind in _MATLAB_NUMBERS and _elements(shape) <= _MAX_ELEMENTS]

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.errors import FileError
-from das3d_aug.files.decode import damage_named, read_bytes, read_image
+from das3d_aug.files.decode import read_image
+from das3d_aug.files.limits import damage_named, opened
+from das3d_aug.files.palettes import Indexed
 from das3d_aug.files.ply_pcd import Points, decode_pcd, decode_ply
 from das3d_aug.geometry import points_to_depth
 
@@ -92,15 +94,17 @@ def read_points(path: str | Path) -> Points:
     if suffix not in _DECODERS:
         return _array(path)
     kind, magic, decode = _DECODERS[suffix]
-    data = read_bytes(path)
-    if not data.startswith(magic):
-        raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {data[:8]!r}")
-    with damage_named(path, kind):
-        return decode(data)
+    with opened(path) as source, damage_named(path, kind):
+        start = source.head(8)
+        if start.startswith(magic):
+            return decode(source.at(0, source.size))
+    raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {start!r}")
 
 
 def _array(path: Path) -> Points:
     array = read_image(path, name="xyz")
+    if isinstance(array, Indexed):
+        raise FileError(path, "holds an image with a palette, and points are expected")
     if array.ndim not in (2, 3) or array.shape[-1] != 3 or array.dtype.kind != "f":
         raise FileError(
             path, f"floats of shape H x W x 3 (or N x 3) are expected, got {array.dtype} of shape {array.shape}"

@@ -28,11 +28,10 @@ from typing import Any
 import yaml
 
 from das3d_aug.errors import FileError, brief
-from das3d_aug.files.decode import read_bytes
+from das3d_aug.files.limits import limits, read_bytes
 
 __all__ = ["decoded", "read_json", "read_toml", "read_yaml"]
 
-_JSON_BYTES = 2**25
 _OTHER_BYTES = 2**16  # these two parsers are written in Python: a megabyte takes seconds
 _VALUES = 2**20
 _DEPTH = 32
@@ -52,7 +51,7 @@ class _Refused(Exception):
     """What is wrong with a document that its grammar allows."""
 
 
-def read_json(path: str | Path, *, data: bytes | None = None, limit: int = _JSON_BYTES) -> dict[str, Any]:
+def read_json(path: str | Path, *, data: bytes | None = None, limit: int | None = None) -> dict[str, Any]:
     """Read a JSON object.
 
     Parameters
@@ -61,15 +60,15 @@ def read_json(path: str | Path, *, data: bytes | None = None, limit: int = _JSON
         The file, which every error names.
     data : bytes, optional
         What the file holds, if it is not to be read.
-    limit : int
-        The largest size, in bytes.
+    limit : int, optional
+        The largest size, in bytes; by default that of `das3d_aug.files.limits`.
 
     Raises
     ------
     FileError
         If the file is missing, beyond the limits above, or holds something else.
     """
-    value = _read(path, data, limit, "JSON", _parse_json)
+    value = _read(path, data, limit or limits().json_bytes, "JSON", _parse_json)
     if not isinstance(value, dict):
         raise FileError(path, "is not a JSON object")
     return value
@@ -91,7 +90,7 @@ def read_yaml(path: str | Path, *, data: bytes | None = None, limit: int = _OTHE
 
 def _read(path: str | Path, data: bytes | None, limit: int, kind: str, parse: Callable[[str], Any]) -> Any:
     path = Path(path)
-    content = read_bytes(path, limit=limit) if data is None else data
+    content = read_bytes(path, most=limit) if data is None else data
     if len(content) > limit:
         raise FileError(path, f"holds {len(content)} bytes; at most {limit} are read")
     try:

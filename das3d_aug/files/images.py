@@ -14,7 +14,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files.decode import KINDS, Array, read_image
+from das3d_aug.files.decode import JPEG_SUFFIXES, read_image
+from das3d_aug.files.limits import Array
+from das3d_aug.files.palettes import Indexed
 
 __all__ = [
     "encode_depth",
@@ -29,7 +31,7 @@ __all__ = [
 
 
 def read_rgb(path: str | Path, *, data: bytes | None = None) -> NDArray[np.uint8]:
-    """Read a colour image: PNG, JPEG, PPM/PGM, BMP or TIFF of 8 bits per channel.
+    """Read a colour image of 8 bits per channel: PNG, JPEG, PPM/PGM, BMP, TIFF.
 
     Parameters
     ----------
@@ -54,18 +56,21 @@ def read_rgb(path: str | Path, *, data: bytes | None = None) -> NDArray[np.uint8
 def read_colour(path: str | Path, *, data: bytes | None = None) -> tuple[NDArray[np.uint8], bool]:
     """Read a colour image as `read_rgb` does, and return also whether it is grey: stored as one channel."""
     image = read_image(Path(path), data=data)
+    if isinstance(image, Indexed):
+        return image.rgb, False
     if image.dtype != np.uint8:
         raise FileError(path, f"an 8-bit colour image is expected, this one is {image.dtype}; convert it first")
-    grey = image.ndim == 2 or image.shape[2] == 1
+    grey = image.ndim == 2 or image.shape[2] < 3
     if grey:
-        image = np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-    if image.ndim != 3 or image.shape[2] not in (3, 4):
-        raise FileError(path, f"a grey, RGB or RGBA image is expected, got the shape {image.shape}")
+        image = np.repeat((image if image.ndim == 2 else image[:, :, 0])[:, :, None], 3, axis=2)
     return np.ascontiguousarray(image[:, :, :3]), grey
 
 
 def read_plane(path: str | Path, *, name: str | None = None, data: bytes | None = None) -> Array:
-    """Read one plane of numbers (depth, mask) as stored: PNG, PGM, BMP, TIFF, npy or npz.
+    """Read one plane of numbers (depth, mask) as stored: PNG, PGM, PFM, BMP, TIFF, EXR, npy or npz.
+
+    Of a grey or coloured image, the plane is its first channel if the others are equal to it and alpha is constant.
+    Of an image with a palette it is the grey levels, or the indices if colours are in the palette and 0 is black.
 
     Parameters
     ----------
@@ -84,21 +89,34 @@ def read_plane(path: str | Path, *, name: str | None = None, data: bytes | None 
     Raises
     ------
     FileError
-        As `read_rgb`; also if there is more than one channel, or for JPEG, which does not keep values.
+        As `read_rgb`; also if there is more than one plane, or for JPEG, which does not keep values.
     """
     path = Path(path)
-    if KINDS.get(path.suffix.lower()) == "JPEG":
+    if path.suffix.lower() in JPEG_SUFFIXES:
         raise FileError(path, "JPEG does not keep depth or mask values; store a PNG or TIFF")
-    plane = read_image(path, name=name, data=data)
-    if plane.ndim == 3 and plane.shape[2] == 1:
-        plane = plane[:, :, 0]
-    if plane.ndim != 2:
-        raise FileError(path, f"one channel (H x W) is expected, got the shape {plane.shape}")
-    return plane
+    image = read_image(path, name=name, data=data)
+    if isinstance(image, Indexed):
+        if image.plane is None:
+            raise FileError(path, "one channel (H x W) is expected, it has a palette of colours; save it as grey")
+        return image.plane
+    if image.ndim == 2:
+        return image
+    colours = image.shape[2] - 1 if image.shape[2] in (2, 4) else image.shape[2]
+    first, alpha = image[:, :, 0], image[:, :, colours:]
+    if not (_same(image[:, :, 1:colours], first[:, :, None]) and _same(alpha, alpha[:1, :1])):
+        raise FileError(
+            path, f"one channel (H x W) is expected, got the shape {image.shape} with channels that differ; save one"
+        )
+    return np.ascontiguousarray(first)
+
+
+def _same(some: Array, other: Array) -> bool:
+    """Whether all are equal; NaN is equal to itself."""
+    return bool(((some == other) | ((some != some) & (other != other))).all())
 
 
 def read_array(path: str | Path, *, name: str | None = None) -> Array:
-    """Read an organised point image (xyz) from TIFF, npy or npz.
+    """Read an organised point image (xyz) from TIFF, EXR, PFM, npy or npz.
 
     Parameters
     ----------
@@ -118,6 +136,8 @@ def read_array(path: str | Path, *, name: str | None = None) -> Array:
         As `read_rgb`; also if the shape is not H x W x 3 or the numbers are not floating-point.
     """
     array = read_image(Path(path), name=name)
+    if isinstance(array, Indexed):
+        raise FileError(path, "floats of shape H x W x 3 are expected, it has a palette of colours")
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype.kind != "f":
         raise FileError(path, f"floats of shape H x W x 3 are expected, got {array.dtype} of shape {array.shape}")
     return array

@@ -16,18 +16,17 @@ import io
 import itertools
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug._jit import kernel
-from das3d_aug.files.decode import MAX_BYTES, Array, Damaged, allow
+from das3d_aug.files.limits import Array, Damaged, allow, limits
 
 __all__ = ["Points", "decode_pcd", "decode_ply"]
 
-_MAX_HEADER = 2**16
 _PLY_TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
     **{"int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2", "int32": "i4", "uint32": "u4"},
@@ -60,9 +59,9 @@ class _Element(NamedTuple):
 
 def decode_ply(data: bytes) -> Points:
     """Decode PLY 1.0: ascii or binary of either byte order; only the fixed-size elements before any list are read."""
-    end = re.compile(rb"\nend_header[ \t]*\r?\n").search(data, 0, _MAX_HEADER)
+    end = re.compile(rb"\nend_header[ \t]*\r?\n").search(data, 0, limits().header_bytes)
     if end is None:
-        raise Damaged(f"its header does not end within {_MAX_HEADER} bytes")
+        raise Damaged(f"its header does not end within {limits().header_bytes} bytes")
     order, elements, notes = _ply_header(data[: end.start()].decode("latin-1"))
     read = _binary_reader(data, end.end(), order) if order else _ascii_reader(data, end.end())
     found: dict[str, Columns] = {}
@@ -163,9 +162,9 @@ class _PcdHeader(NamedTuple):
 
 def decode_pcd(data: bytes) -> Points:
     """Decode PCD 0.7: ascii, binary or binary_compressed (LZF, field after field); numbers are little-endian."""
-    end = re.compile(rb"^DATA[ \t]+(\w+)[ \t]*\r?\n", re.MULTILINE).search(data, 0, _MAX_HEADER)
+    end = re.compile(rb"^DATA[ \t]+(\w+)[ \t]*\r?\n", re.MULTILINE).search(data, 0, limits().header_bytes)
     if end is None:
-        raise Damaged(f"its header does not end within {_MAX_HEADER} bytes")
+        raise Damaged(f"its header does not end within {limits().header_bytes} bytes")
     header, start = _pcd_header(data[: end.start()].decode("latin-1")), end.end()
     fields, count = header.fields, header.height * header.width
     columns: Columns
@@ -212,7 +211,7 @@ def _pcd_header(text: str) -> _PcdHeader:
     stride = columns = 0
     counts = said.get("COUNT", ["1"] * len(said["FIELDS"]))
     for name, size, kind, count in zip(said["FIELDS"], said["SIZE"], said["TYPE"], counts, strict=True):
-        if int(size) not in _PCD_TYPES.get(kind, ()) or not 0 < int(count) < _MAX_HEADER:
+        if int(size) not in _PCD_TYPES.get(kind, ()) or not 0 < int(count) < limits().header_bytes:
             raise Damaged(f"the field {name!r} has {count} numbers of type {kind!r} and {size} bytes")
         if name in ("x", "y", "z", "rgb", "rgba"):
             if name in fields or count != "1":
@@ -238,7 +237,7 @@ def _unpacked(data: bytes, start: int, size: int) -> NDArray[np.uint8]:
     length, declared = struct.unpack_from("<II", data, start)
     if start + 8 + length > len(data):
         raise Damaged(f"it is cut short: {length} compressed bytes are declared, {len(data) - start - 8} are there")
-    if declared != size or size > min(MAX_BYTES, _LZF_RATIO * length):
+    if declared != size or size > min(limits().bytes, _LZF_RATIO * length):
         raise Damaged(f"{length} compressed bytes are declared to hold {declared}, the fields need {size}")
     plain = np.empty(size, np.uint8)
     if _lzf(np.frombuffer(data, np.uint8, length, start + 8), plain) != size:
@@ -289,13 +288,21 @@ def _table(data: bytes, start: int, record: np.dtype[Any], count: int) -> Array:
     return np.frombuffer(data, record, count, start)
 
 
-def _lines(data: bytes, start: int) -> itertools.filterfalse[str]:
-    """Return the lines that are not blank; some programs of Windows write NaN as ``-nan(ind)``."""
-    text = io.StringIO(data[start:].replace(b"nan(ind)", b"nan").decode("latin-1"))
-    return itertools.filterfalse(str.isspace, text)
+def _lines(data: bytes, start: int) -> Iterator[bytes]:
+    """Return the lines that are not blank, of which there may be some; Windows programs write NaN as ``-nan(ind)``."""
+    blank, most = 0, limits().parts
+    text = io.BytesIO(data)
+    text.seek(start)
+    for line in text:
+        if not line.isspace():
+            yield line.replace(b"nan(ind)", b"nan")
+            continue
+        blank += 1
+        if blank > most:
+            raise Damaged(f"it has more than {most} blank lines")
 
 
-def _ascii_table(lines: itertools.filterfalse[str], size: int, *, count: int, columns: int) -> NDArray[np.float64]:
+def _ascii_table(lines: Iterator[bytes], size: int, *, count: int, columns: int) -> NDArray[np.float64]:
     """Read ``count`` lines of ``columns`` numbers from a text of ``size`` bytes."""
     if 2 * count * columns - 1 > size:  # a digit and a separator for every number
         raise Damaged(f"it is cut short: {count} lines of {columns} numbers are declared, {size} bytes are there")
@@ -303,7 +310,7 @@ def _ascii_table(lines: itertools.filterfalse[str], size: int, *, count: int, co
     if first is None:
         raise Damaged("it is cut short")
     rows = itertools.chain([first], itertools.islice(lines, count - 1))
-    table: NDArray[np.float64] = np.loadtxt(rows, comments=None, ndmin=2)
+    table: NDArray[np.float64] = np.loadtxt(rows, comments=None, ndmin=2, encoding="latin-1")
     if table.shape != (count, columns):
         raise Damaged(
             f"{count} lines of {columns} numbers are declared, {table.shape[0]} of {table.shape[1]} are there"

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,20 +27,29 @@ def write_atomic(path: str | Path, data: bytes) -> None:
 def open_atomic(path: str | Path) -> Iterator[io.BufferedRandom]:
     """Open a file to write and read it, so that it is whole or absent: beside it first, then renamed over it.
 
-    Missing parent folders are made.  A kill may leave ``.<name>.<pid>.partial``; see `sweep_partials`.
+    Missing parent folders are made.  The mode of an older file is kept.  A kill may leave
+    ``.<name>.<pid>.partial``; see `sweep_partials`.
 
     Raises
     ------
     FileError
-        If it cannot be written (full disk, no permission).  An older file of that name is left as it was, as
-        it is if anything is raised inside.
+        If it cannot be written (full disk, no permission), or there is something of that name that is no regular
+        file: a folder, a device, a pipe, a symbolic link.  An older file is left as it was, as it is if anything is
+        raised inside.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w+b") as stream:
+        mode = _mode(path)
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror}") from error
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.unlink(missing_ok=True)
+        with partial.open("x+b") as stream:  # "x" follows no link
             yield stream
+        if mode is not None:
+            partial.chmod(mode)
         partial.replace(path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -47,6 +57,20 @@ def open_atomic(path: str | Path) -> Iterator[io.BufferedRandom]:
         if isinstance(error, OSError):
             raise FileError(path, f"cannot be written: {error.strerror}") from error
         raise
+
+
+def _mode(path: Path) -> int | None:
+    """Return the mode of a regular file, None if there is nothing; refuse everything else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISLNK(mode):
+        raise FileError(path, "is a symbolic link, which is not written through; name the file itself")
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device"
+        raise FileError(path, f"is {kind}, not a regular file; name another one to write")
+    return stat.S_IMODE(mode)
 
 
 def sweep_partials(folder: str | Path) -> list[Path]:

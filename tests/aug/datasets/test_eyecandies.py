@@ -86,8 +86,8 @@ def test_the_camera_is_that_of_512_pixels_scaled(root):
 
 def test_listing_reads_the_public_metadata_alone(root, monkeypatch):
     opened = []
-    read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or read_bytes(path))
+    opening = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *args: opened.append(path.name) or opening(path, *args))
     open_dataset(root)
     assert sorted(opened) == ["00_metadata.yaml", "01_metadata.yaml"]
 
