@@ -158,15 +158,15 @@ def look(item: Item, config: Config) -> View:
     part = sample.valid if sample.foreground is None else sample.foreground
     inside = part.ravel()[item.nearest]  # what was not measured is part of what is beside it
     rgb = None if config.mode == "depth" else sample.rgb
-    height = None if config.mode == "rgb" else _height(sample.depth.ravel()[item.nearest], inside)
+    height = None if config.mode == "rgb" else _height(sample.depth.ravel()[item.nearest], inside, part & sample.valid)
     return View(rgb, height, inside)
 
 
-def _height(depth: Array, inside: NDArray[np.bool_]) -> Array:
-    """Return how far the part stands out of its own plane, fitted by least squares."""
+def _height(depth: Array, inside: NDArray[np.bool_], measured: NDArray[np.bool_]) -> Array:
+    """Return how far the part stands out of its own plane, fitted to what was measured by least squares."""
     rows, columns = np.mgrid[: depth.shape[0], : depth.shape[1]] / max(depth.shape)
     basis = np.stack([rows, columns, np.ones_like(rows)], axis=-1)
-    plane = np.linalg.lstsq(basis[inside], depth[inside].astype(np.float64), rcond=None)[0]
+    plane = np.linalg.lstsq(basis[measured], depth[measured].astype(np.float64), rcond=None)[0]
     return np.where(inside, basis @ plane - depth, 0).astype(np.float32)
 
 

@@ -139,7 +139,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path):
     with pytest.raises(FileError, match=r"_conv_stem.weight should be \(32, 3, 3, 3\), it has \(16, 3, 3, 3\)"):
         load_encoder(saved(tmp_path / "b.safetensors", other))
     broken = {**tensors, "_bn0.bias": torch.full((32,), torch.nan)}
-    with pytest.raises(FileError, match="holds NaN or infinity in _bn0.bias"):
+    with pytest.raises(FileError, match=r"holds NaN or infinity in _bn0\.bias"):
         load_encoder(saved(tmp_path / "c.safetensors", broken))
 
 
