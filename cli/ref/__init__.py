@@ -6,6 +6,7 @@ import click
 
 from ..program import Program
 from .ablate import ablate
+from .baselines import baselines
 from .benchmark import benchmark
 from .cost import cost
 from .evaluate import evaluate
@@ -22,5 +23,5 @@ def main() -> None:
     """Detect defects in RGB + depth images, having learnt from good parts alone."""
 
 
-for command in (train, evaluate, predict, presets, score, benchmark, ablate, cost, export):
+for command in (train, evaluate, predict, presets, score, baselines, benchmark, ablate, cost, export):
     main.add_command(command)

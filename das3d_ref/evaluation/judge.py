@@ -18,9 +18,10 @@ from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, mark, measure
 from das3d_ref.model import Detector
 from das3d_ref.model.detector import image_score
+from das3d_ref.model.inputs import DepthRange, Item
 from das3d_ref.training import Source
 
-__all__ = ["evaluate", "score_maps"]
+__all__ = ["evaluate", "judge_maps", "score_maps"]
 
 _SUFFIXES = (".tiff", ".tif", ".npy", ".png")
 Progress = Callable[[int, int], None]
@@ -64,27 +65,65 @@ def evaluate(
     FileError
         If ``out`` cannot be written, or is in the data set's folder.
     """
+    return judge_maps(
+        source,
+        detector.anomaly_map,
+        window=detector.config.score.window,
+        depth_range=detector.depth_range,
+        threshold=detector.threshold,
+        out=out,
+        as_published=as_published,
+        progress=progress,
+    )
+
+
+def judge_maps(
+    source: Source,
+    find: Callable[[Item], NDArray[np.float32]],
+    *,
+    window: int,
+    depth_range: DepthRange | None = None,
+    threshold: float | None = None,
+    out: Path | None = None,
+    as_published: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge all test images of a source by the maps of any method; otherwise as `evaluate`.
+
+    Parameters
+    ----------
+    source : Source
+    find : callable
+        From a prepared image to its anomaly map.
+    window : int
+        Side of the squares whose largest mean is the image's score.
+    depth_range : DepthRange, optional
+        That the images are normalised by.
+    threshold : float, optional
+        Scores above it are anomalous; without it there are no verdicts.
+    out, as_published, progress
+        As for `evaluate`.
+    """
     if not source.test:
         raise ParameterError(f"{source.dataset.root} has no test images")
-    window = detector.config.score.window
     held: dict[str, NDArray[np.float32]] = {}
     if out is not None:
         keep_apart(out, source.dataset.root)
 
     def judge(entry: Entry) -> _Judged:
-        item = source.item(entry, detector.depth_range)
-        found = detector.anomaly_map(item)
+        item = source.item(entry, depth_range)
+        found = find(item)
         score = image_score(found, window)
         if out is None:
             held[entry.key] = found
-        return _Judged(found, item.sample.mask, score, score > detector.threshold)
+        return _Judged(found, item.sample.mask, score, None if threshold is None else score > threshold)
 
     def again(entry: Entry) -> NDArray[Any]:
         return held[entry.key] if out is None else read_plane(out / _map_name(entry.key))
 
     protocol = {
         "image score": f"largest mean over {window} x {window} pixels",
-        "threshold": detector.threshold,
+        "threshold": threshold,
     }
     return _evaluate(source.test, judge, again, out=out, as_published=as_published, progress=progress, **protocol)
 
