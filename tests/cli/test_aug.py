@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from das3d_cli.aug import main
 
 from das3d_aug import doctor
 from das3d_aug.datasets.demo import FAMILIES
 from das3d_aug.files import read_rgb
+from das3d_cli.aug import main
 
 
 def run(*arguments: object) -> Result:
