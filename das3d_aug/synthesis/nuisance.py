@@ -1,7 +1,7 @@
 """What varies between images of good parts and is no defect: the sensor's noise, its holes, the pose, the lamp.
 
-
-
+A detector that never saw these calls them defects.  `vary_normal` makes another normal pair of a normal pair, and
+nothing is marked.  In this order:
 
 * exposure (a factor on the colour) and blur (a binomial filter);
 * a small tilt of the part: a plane added to the depth;
