@@ -69,7 +69,7 @@ def skew_kernel(alpha: tuple[float, float], covariance: np.ndarray, size: int) -
 
 
 def foreground(depth: np.ndarray) -> np.ndarray:
-    """Valid depth that lies in front of the trimmed plane through the border (affine in 1/z)."""
+    """Valid depth in front of the trimmed plane through the border: affine in 1/z, or in z if only that explains it."""
     height, width = depth.shape
     valid = np.isfinite(depth) & (depth > 0)
     border = max(1, min(height, width) // 16)
@@ -81,9 +81,14 @@ def foreground(depth: np.ndarray) -> np.ndarray:
     ys, xs = np.nonzero(frame & on_grid & valid)
     if ys.size == 0:
         return valid
-    q = 1 / depth[ys, xs].astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        nearness = 1 / depth.astype(float)
     design = np.stack([ys, xs, np.ones(ys.size)], axis=1)
-    kept = consensus(design, q)
+    kept = consensus(design, nearness[ys, xs])
+    if kept.mean() <= 0.95 and consensus(design, -depth[ys, xs].astype(float)).mean() > 0.95:
+        nearness = -depth.astype(float)
+        kept = consensus(design, nearness[ys, xs])
+    q = nearness[ys, xs]
     for _ in range(5):
         solution = np.array([0.0, 0.0, q[kept].mean()])
         centred = design[kept, :2] - design[kept, :2].mean(axis=0)
@@ -99,8 +104,11 @@ def foreground(depth: np.ndarray) -> np.ndarray:
     y, x = np.mgrid[:height, :width]
     plane = solution[0] * y + solution[1] * x + solution[2]
     middle = solution @ [(height - 1) / 2, (width - 1) / 2, 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return valid & (1 / depth.astype(float) > plane + max(5 * deviation, 1e-5 * abs(middle)))
+    margin = max(5 * deviation, 1e-5 * abs(middle))
+    if depth.dtype == np.uint16:
+        margin = max(margin, 1.01 * (middle**2 if nearness[valid].min() > 0 else 1))
+    with np.errstate(invalid="ignore"):
+        return valid & (nearness > plane + margin)
 
 
 def consensus(design: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -111,7 +119,7 @@ def consensus(design: np.ndarray, q: np.ndarray) -> np.ndarray:
         triple = (3 * trial + np.arange(3)) * 7919 % q.size
         if abs(np.linalg.det(design[triple])) < 1:
             continue
-        near = np.abs(q - design @ np.linalg.solve(design[triple], q[triple])) <= 0.003 * q
+        near = np.abs(q - design @ np.linalg.solve(design[triple], q[triple])) <= 0.003 * np.abs(q)
         if near.sum() > most:
             most, best = near.sum(), near
             if most > 0.95 * q.size:
@@ -163,8 +171,9 @@ def render(
                 delta = np.where(refined & valid, new_depth.astype(float) - depth, 0).astype(np.float32)
         if not plan.drop_rgb:
             new_rgb = _paint(rgb, refined, plan, texture)
-    rgb_changed = refined & (not plan.drop_rgb)
-    depth_changed = refined & valid & (not plan.drop_depth)
+    rgb_changed = (new_rgb != rgb).any(axis=-1)
+    with np.errstate(invalid="ignore"):
+        depth_changed = valid & (new_depth != depth)
     return AnomalyPair(
         rgb=new_rgb,
         depth=new_depth,

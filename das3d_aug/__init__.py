@@ -4,7 +4,7 @@
 >>> import das3d_aug as das
 >>> rgb = np.full((64, 64, 3), 128, np.uint8)
 >>> depth = np.linspace(0.4, 0.5, 64, dtype=np.float32)[:, None].repeat(64, axis=1)
->>> pair = das.synthesize(rgb, depth, seed=7, foreground=depth > 0)
+>>> pair = das.synthesize(rgb, depth, seed=7)
 >>> pair.rgb.shape, pair.depth.dtype, pair.mask.dtype
 ((64, 64, 3), dtype('float32'), dtype('bool'))
 """
@@ -15,6 +15,7 @@ from das3d_aug.synthesis import (
     Plan,
     Recipe,
     blend_texture,
+    find_foreground,
     foreground_mask,
     perlin_noise,
     refine_mask,
@@ -34,6 +35,7 @@ __all__ = [
     "Plan",
     "Recipe",
     "blend_texture",
+    "find_foreground",
     "foreground_mask",
     "perlin_noise",
     "refine_mask",

@@ -36,6 +36,7 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
 
 def as_depth(depth: Any, name: str = "depth") -> NDArray[Any]:
     """Check a depth image: H x W of float32, float64 or uint16, not empty."""
+    _refuse_other_arrays(depth, name)
     if not isinstance(depth, np.ndarray) or depth.ndim != 2 or depth.size == 0:
         raise ParameterError(f"{name} must be a non-empty H x W array, got {_shape(depth)}")
     if depth.dtype.type not in _DEPTH_TYPES:
@@ -43,10 +44,15 @@ def as_depth(depth: Any, name: str = "depth") -> NDArray[Any]:
     return frozen(depth)
 
 
-def as_rgb(rgb: Any, shape: tuple[int, int] | None = None, name: str = "rgb") -> NDArray[Any]:
-    """Check a colour image: H x W x 3 of uint8, or of float32 in [0, 1] (the range is checked by the caller)."""
-    if not isinstance(rgb, np.ndarray) or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise ParameterError(f"{name} must be a non-empty H x W x 3 array, got {_shape(rgb)}")
+def as_rgb(rgb: Any, shape: tuple[int, int] | None = None, name: str = "rgb", *, grey: bool = False) -> NDArray[Any]:
+    """Check a colour image: H x W x 3 of uint8, or of float32 in [0, 1] (the range is checked by the caller).
+
+    With ``grey`` it may be H x W.
+    """
+    _refuse_other_arrays(rgb, name)
+    wanted = "H x W x 3 (or grey H x W)" if grey else "H x W x 3"
+    if not isinstance(rgb, np.ndarray) or rgb.size == 0 or not (rgb.shape[2:] == (3,) or (grey and rgb.ndim == 2)):
+        raise ParameterError(f"{name} must be a non-empty {wanted} array, got {_shape(rgb)}")
     if rgb.dtype.type not in (np.uint8, np.float32):
         raise ParameterError(f"{name} must be uint8, or float32 in [0, 1], got {rgb.dtype}")
     if shape is not None and rgb.shape[:2] != shape:
@@ -55,16 +61,17 @@ def as_rgb(rgb: Any, shape: tuple[int, int] | None = None, name: str = "rgb") ->
 
 
 def as_mask(mask: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
-    """Check a bool mask of the depth's height and width."""
-    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != shape:
+    """Check a mask of that height and width, bool or integers; return where it is not zero."""
+    _refuse_other_arrays(mask, name)
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind not in "biu" or mask.shape != shape:
         kind = mask.dtype if isinstance(mask, np.ndarray) else type(mask).__name__
-        raise ParameterError(f"{name} must be bool of {shape[0]} x {shape[1]}, got {kind} {_shape(mask)}")
-    return frozen(mask)
+        raise ParameterError(f"{name} must be bool or integers of {shape[0]} x {shape[1]}, got {kind} {_shape(mask)}")
+    return frozen(mask if mask.dtype == np.bool_ else mask != 0)
 
 
 def check_number(name: str, value: Any, low: float, high: float) -> float:
     """Return a number between ``low`` and ``high``, both included, as a float."""
-    if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
+    if isinstance(value, bool | np.bool_ | str) or not hasattr(value, "__float__"):
         raise ParameterError(f"{name} must be a number, got {value!r}")
     if not low <= float(value) <= high:
         raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {value!r}")
@@ -92,6 +99,17 @@ def check_shape(shape: Any) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise ParameterError(f"shape must be (height, width), each >= 1, got {shape!r}")
     return height, width
+
+
+def _refuse_other_arrays(value: Any, name: str) -> None:
+    """Say how to make an array of what people often hand in instead."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise ParameterError(f"{name} must be a plain array, got a masked one: give {name}.filled(0)")
+    if isinstance(value, list | tuple):
+        raise ParameterError(f"{name} must be an array, got a {type(value).__name__}: give numpy.asarray({name})")
+    if hasattr(value, "numpy"):  # a tensor, of torch or of another framework, which is not imported to ask
+        kind = type(value).__name__
+        raise ParameterError(f"{name} must be a NumPy array, got a {kind}: give {name}.numpy(), channels last")
 
 
 def _shape(value: Any) -> str:

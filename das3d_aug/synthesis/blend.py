@@ -84,17 +84,21 @@ def _blend(out, texture, mask, beta, full, rounding):
 
 @kernel
 def _mix_into(out, y, x, c, value, beta, full, rounding):
-    mixed = (np.float32(1.0) - beta) * value + beta * np.float32(out[y, x, c])
+    """Mix one value in; return whether the stored one is another than before."""
+    before = out[y, x, c]
+    mixed = (np.float32(1.0) - beta) * value + beta * np.float32(before)
     out[y, x, c] = min(mixed, full) + rounding
+    return out[y, x, c] != before
 
 
 @kernel
 def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full, rounding):
     """Blend a texture, varied on the fly, into the window of ``out`` that starts at (top, left).
 
-    ``mask`` is that window; ``place`` is (v0, vy, vx, u0, uy, ux): pixel (y, x) reads the texture's row
-    ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the edges; ``tone`` maps its channel
-    values, ``sharp`` weighs the difference from the four neighbours' mean, ``colour`` mixes the channels.
+    ``mask`` is that window; what the blend leaves as it was is taken out of it.  ``place`` is (v0, vy, vx, u0, uy,
+    ux): pixel (y, x) reads the texture's row ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the
+    edges; ``tone`` maps its channel values, ``sharp`` weighs the difference from the four neighbours' mean,
+    ``colour`` mixes the channels: a row for each channel of ``out``.
     """
     v0, vy, vx, u0, uy, ux = place
     height, width = texture.shape[0], texture.shape[1]
@@ -123,10 +127,12 @@ def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full,
                     around += tone[texels[before + c], c] + tone[texels[after + c], c]
                     here[c] += sharp * (here[c] - around * quarter)
             r, g, b = here[0], here[1], here[2]
-            for c in range(3):
+            changed = False
+            for c in range(out.shape[2]):
                 value = colour[c, 0] * r + colour[c, 1] * g + colour[c, 2] * b
                 value = min(max(value, np.float32(0.0)), one) * full
-                _mix_into(out, y, x, c, value, beta, full, rounding)
+                changed |= _mix_into(out, y, x, c, value, beta, full, rounding)
+            mask[row, found[n]] = changed
 
 
 @kernel

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from das3d_aug._jit import kernel
 from das3d_aug.errors import ForegroundError
-from das3d_aug.synthesis.foreground import axis_sign, scan
+from das3d_aug.synthesis.foreground import Policy, axis_sign, locate
 from das3d_aug.synthesis.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.synthesis.nonzero import nonzero, padded
+from das3d_aug.synthesis.part_range import part_range
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.skew import ONE, filter_runs, kernel_size, sample_kernel
 
@@ -27,20 +28,20 @@ _QUANTILE_SAMPLES = 2**12
 
 
 def delta_of(
-    depth: NDArray[Any], given: NDArray[np.bool_] | None, plan: Plan
+    depth: NDArray[Any], foreground: Policy | NDArray[np.bool_], plan: Plan
 ) -> tuple[NDArray[np.int32], int, int, float]:
-    """Eqs 1 to 5: the window of Delta_Z that can differ from zero, its corner, and the unit of the magnitudes."""
-    inside, first, last, low, high = scan(depth, axis_sign(plan.depth_axis), given=given)
+    """Eqs 1 to 5: the window of Delta_Z that can differ from zero, its corner, and the unit of the magnitudes.
+
+    The unit is 0 where magnitudes are relative to the part's range of depth and there is none.
+    """
+    _, found = locate(depth, foreground, axis_sign(plan.depth_axis))
+    inside, first, last, _, high = found
     if high == 0:
-        raise ForegroundError(_no_foreground(depth, given is None))
+        raise ForegroundError(_no_foreground(depth, foreground))
     unit = 1.0
     if plan.magnitude_unit == "range":
+        low, high = part_range(depth, found)
         unit = high - low
-        if unit <= 0:
-            raise ForegroundError(
-                "depth has no range on the foreground, so magnitudes relative to it mean nothing: "
-                "use magnitude_unit='depth'"
-            )
     row, both, column = plan.covariance
     window = _filtered_mask(
         inside, first, last, np.uint64(plan.noise_seed),
@@ -51,14 +52,11 @@ def delta_of(
     return *window, unit
 
 
-def _no_foreground(depth: NDArray[Any], estimated: bool) -> str:
+def _no_foreground(depth: NDArray[Any], foreground: Policy | NDArray[np.bool_]) -> str:
     if not ((depth > 0) & (depth < np.inf)).any():
         return "depth has no valid pixel: all of it is zero, negative or not finite"
-    if estimated:
-        return (
-            "nothing stands out of the background: give a foreground mask (foreground=, or a foreground/ folder beside "
-            "the depth), for example depth > 0 if the part fills the image"
-        )
+    if isinstance(foreground, str):
+        return "nothing stands out of the background: if the part fills the image, use foreground 'all', or give a mask"
     return "foreground is empty, or holds no valid depth"
 
 
@@ -134,12 +132,13 @@ def apply_delta(
             z = source[y, x]
             if not (z > 0 and z < np.inf):
                 continue
-            changed[y, x] = True
             share = total[y, x] / ONE
             moved = float(z) + sign * (share * (dent if share > 0 else bump))
             if whole:
                 moved = np.rint(moved)
             depth[y, x] = min(max(moved, lowest), highest)
+            # A change that is lost in the depth's own precision is none.
+            changed[y, x] = depth[y, x] != z
             delta[y, x] = float(depth[y, x]) - float(z)
 
 

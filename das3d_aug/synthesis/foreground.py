@@ -1,4 +1,4 @@
-"""Where the part is: the foreground ``M_f``, valid depth in front of the background (3.2).
+"""Where the part is: the foreground ``M_f``, valid depth in front of the background (3.2), or what the caller says.
 
 Depth that is zero, negative, NaN or infinite is invalid: never foreground, never changed.
 """
@@ -6,31 +6,139 @@ Depth that is zero, negative, NaN or infinite is invalid: never foreground, neve
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._arguments import as_depth
+from das3d_aug._arguments import as_depth, as_mask, check_option
 from das3d_aug._jit import kernel
 from das3d_aug.errors import ParameterError
+from das3d_aug.synthesis.background import fit_background
 from das3d_aug.synthesis.nonzero import ends
+from das3d_aug.synthesis.part_range import part_range
 
-__all__ = ["DepthAxis", "foreground_mask"]
+__all__ = ["DepthAxis", "Foreground", "Found", "Policy", "find_foreground", "foreground_mask"]
 
 DepthAxis: TypeAlias = Literal["away", "towards"]
+Policy: TypeAlias = Literal["auto", "all", "plane"]
+Foreground: TypeAlias = Policy | NDArray[Any] | None
+"""A policy, or a mask of bool or whole numbers (non-zero is the part); None is "auto"."""
+
+# What "auto" believes in; less is no table, and stray pixels.
+_LEAST_PLANE = 0.2  # of the border lies on the plane
+_LEAST_PART = 1 / 2000  # of the image stands out of it
+_AT_BORDER = 0.95  # of the foreground in pieces that touch the image's edge
+
+Scan: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float]
+"""The foreground, its first and one-past-last column in each row, its least and largest depth (0 if it is empty)."""
 
 
-# The background estimate; ours, checked on real frames of tilted tables.
-_BORDER = 16  # the border is 1/16 of the shorter side wide
-_SAMPLES = 256
-_ROUNDS = 5
-_STRIDE = 7919  # a prime: three samples of a trial lie far apart
-_TRIALS = 48  # planes through three samples
-_INLIER = 0.003  # of the distance
-_TRIM = 2.5  # standard deviations kept in the next round
-_MARGIN = 5.0  # standard deviations in front of the background
-_SMALLEST_MARGIN = 1e-5  # of the distance: rounding of a background that is exactly flat
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Found:
+    """Where the part is, and how that was found.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, H x W
+        The foreground: where defects may start.
+    how : {"given", "plane", "all"}
+        A mask was given; what stands out of the border's main plane; every valid pixel.
+    share : float
+        Of the image, 0 … 1.
+    at_border : bool
+        "plane" alone: at least 95 % of it lies in pieces that touch the image's edge, as a second background does,
+        or a part that the frame cuts off.
+    low, high : float
+        The part's smallest and largest depth, without stray pixels (`part_range`); both 0 if there is no pixel.
+    """
+
+    mask: NDArray[np.bool_]
+    how: Literal["given", "plane", "all"]
+    share: float
+    at_border: bool
+    low: float
+    high: float
+
+
+def find_foreground(depth: NDArray[Any], foreground: Foreground = "auto", *, depth_axis: DepthAxis = "away") -> Found:
+    """Find the part as `synthesize` does, and say how.
+
+    Parameters
+    ----------
+    depth : ndarray of float32, float64 or uint16, H x W
+        Any unit.
+    foreground : {"auto", "all", "plane"} or ndarray of bool or integers, H x W
+        "plane": the border's main plane is background, and what stands out of it is the part (`foreground_mask`);
+        nothing may be left.  "all": every valid pixel, for parts that fill the image.  "auto": "plane" if at least
+        a fifth of the border lies on one and at least 1/2000 of the image stands out, else "all".  A mask: its
+        non-zero pixels, where the depth is valid.
+    depth_axis : {"away", "towards"}
+        As for `foreground_mask`.
+
+    Returns
+    -------
+    Found
+
+    Raises
+    ------
+    ParameterError
+        If an argument cannot be used.
+
+    Examples
+    --------
+    >>> found = find_foreground(np.full((48, 64), 0.5, np.float32))
+    >>> found.how, found.share
+    ('all', 1.0)
+    """
+    z = as_depth(depth)
+    policy = as_foreground(foreground, z.shape)
+    how, found = locate(z, policy, axis_sign(depth_axis))
+    mask = found[0].view(np.bool_)
+    low, high = part_range(z, found) if mask.any() else (0.0, 0.0)
+    return Found(
+        mask=mask,
+        how=how,
+        share=np.count_nonzero(mask) / mask.size,
+        at_border=how == "plane" and _touches_edge(mask),
+        low=low,
+        high=high,
+    )
+
+
+def as_foreground(foreground: Any, shape: tuple[int, int]) -> Policy | NDArray[np.bool_]:
+    """Check a policy or mask; None, as samples without a mask have it, is "auto"."""
+    if foreground is None:
+        return "auto"
+    if isinstance(foreground, str):
+        check_option("foreground", foreground, ("auto", "all", "plane", "or a mask"))
+        return foreground
+    return as_mask(foreground, shape, "foreground")
+
+
+def locate(
+    depth: NDArray[Any], foreground: Policy | NDArray[np.bool_], sign: float
+) -> tuple[Literal["given", "plane", "all"], Scan]:
+    """Find the foreground of checked arguments, and say how."""
+    if not isinstance(foreground, str):
+        return "given", scan(depth, sign, given=foreground)[0]
+    if foreground != "all":
+        found, share = scan(depth, sign)
+        there = np.count_nonzero(found[0].view(np.bool_))
+        if foreground == "plane" or (share >= _LEAST_PLANE and there >= _LEAST_PART * depth.size):
+            return "plane", found
+    return "all", scan(depth, sign, plane=(0.0, 0.0, 0.0 if sign > 0 else -math.inf))[0]
+
+
+def _touches_edge(mask: NDArray[np.bool_]) -> bool:
+    from scipy import ndimage  # here, since few calls need it and it takes a moment to load
+
+    pieces, count = ndimage.label(mask)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    edges = (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1])
+    touching = np.unique(np.concatenate(edges))
+    return bool(sizes[touching[touching > 0]].sum() >= _AT_BORDER * sizes[1:].sum() > 0)
 
 
 def foreground_mask(
@@ -45,9 +153,10 @@ def foreground_mask(
     threshold : float, optional
         ``t_f``: what is nearer than this distance is foreground.  By default the background is estimated from
         the image's border.  The paper averages the background's depth; here the border's main plane is fitted
-        (affine in 1/z, which is exact for a pinhole camera), so a tilted table is background too, and what lies more
-        than five standard deviations in front of it is foreground.  For a flat, frontal background the two
-        agree.  Give ``threshold=numpy.inf`` where the object fills the image.
+        (affine in 1/z, which is exact for a pinhole camera, or in z where only that explains the border), so a tilted
+        table is background too, and what lies more than five standard deviations in front of it is foreground.
+        For a flat, frontal background the two agree.  Give ``threshold=numpy.inf`` where the object fills the
+        image; `find_foreground` tells such images apart.
     depth_axis : {"away", "towards"}
         "away": depth is the distance from the camera.  "towards": it is a height, and the object is higher.
 
@@ -69,7 +178,7 @@ def foreground_mask(
             raise ParameterError(f"threshold must be a number, got {threshold!r}")
         limit = float(threshold)
         plane = (0.0, 0.0, limit if sign < 0 else (1.0 / limit if limit > 0 else math.inf))
-    return scan(z, sign, plane=plane)[0].view(np.bool_)
+    return scan(z, sign, plane=plane)[0][0].view(np.bool_)
 
 
 def axis_sign(depth_axis: DepthAxis) -> float:
@@ -79,129 +188,25 @@ def axis_sign(depth_axis: DepthAxis) -> float:
     return 1.0 if depth_axis == "away" else -1.0
 
 
-@kernel
-def fit_background(depth, sign):
-    """Fit the border's main plane, margin included: what is on its near side is foreground.
-
-    RANSAC finds the plane among whatever else crosses the border, trimmed least squares make it exact.
-
-    Returns (by, bx, c): foreground is ``1/z > by y + bx x + c`` for distances and ``z > …`` for heights.
-    """
-    height, width = depth.shape
-    border = max(1, min(height, width) // _BORDER)
-    step = max(1, int(math.sqrt((2 * border * (height + width)) / _SAMPLES)))
-    ys, xs, qs = np.empty(0), np.empty(0), np.empty(0)
-    for fill in range(2):
-        n = 0
-        for y in range(0, height, step):
-            for x in range(0, width, step):
-                if border <= y < height - border and border <= x < width - border:
-                    continue
-                z = float(depth[y, x])
-                if 0.0 < z < np.inf:
-                    if fill == 1:
-                        ys[n], xs[n], qs[n] = y, x, (1.0 / z if sign > 0 else z)
-                    n += 1
-        if fill == 0:
-            ys, xs, qs = np.empty(n), np.empty(n), np.empty(n)
-    if qs.size == 0:
-        return 0.0, 0.0, (0.0 if sign > 0 else -np.inf)
-    kept = _consensus(ys, xs, qs)
-    by = bx = c = deviation = 0.0
-    for _ in range(_ROUNDS):
-        by, bx, c = _plane(ys, xs, qs, kept)
-        total, count = 0.0, 0
-        for k in range(qs.size):
-            if kept[k]:
-                r = qs[k] - by * ys[k] - bx * xs[k] - c
-                total += r * r
-                count += 1
-        deviation = math.sqrt(total / count)
-        limit = _TRIM * deviation + _SMALLEST_MARGIN * 0.01 * abs(c)
-        left = 0
-        for k in range(qs.size):
-            kept[k] = abs(qs[k] - by * ys[k] - bx * xs[k] - c) <= limit
-            left += kept[k]
-        if left < 16 or left == count:
-            break
-    middle = by * (height - 1) / 2 + bx * (width - 1) / 2 + c
-    return by, bx, c + max(_MARGIN * deviation, _SMALLEST_MARGIN * abs(middle))
-
-
-@kernel
-def _consensus(ys, xs, qs):
-    """RANSAC: the samples near the plane through three of them that most others lie near; the same at each call."""
-    best = np.ones(qs.size, np.bool_)
-    most = 0
-    near = np.empty(qs.size, np.bool_)
-    for trial in range(_TRIALS):
-        i = 3 * trial * _STRIDE % qs.size
-        j, k = (i + _STRIDE) % qs.size, (i + 2 * _STRIDE) % qs.size
-        y1, x1, q1 = ys[j] - ys[i], xs[j] - xs[i], qs[j] - qs[i]
-        y2, x2, q2 = ys[k] - ys[i], xs[k] - xs[i], qs[k] - qs[i]
-        determinant = y1 * x2 - y2 * x1
-        if abs(determinant) < 1.0:
-            continue
-        by, bx = (q1 * x2 - q2 * x1) / determinant, (y1 * q2 - y2 * q1) / determinant
-        count = 0
-        for n in range(qs.size):
-            near[n] = abs(qs[n] - qs[i] - by * (ys[n] - ys[i]) - bx * (xs[n] - xs[i])) <= _INLIER * qs[n]
-            count += near[n]
-        if count > most:
-            most = count
-            best[:] = near
-            if most > 0.95 * qs.size:
-                break
-    return best
-
-
-@kernel
-def _plane(ys, xs, qs, kept):
-    """Least squares q = by y + bx x + c over the kept samples; flat where they do not span a plane."""
-    n, my, mx, mq = 0, 0.0, 0.0, 0.0
-    for k in range(qs.size):
-        if kept[k]:
-            n += 1
-            my += ys[k]
-            mx += xs[k]
-            mq += qs[k]
-    my, mx, mq = my / n, mx / n, mq / n
-    yy = yx = xx = yq = xq = 0.0
-    for k in range(qs.size):
-        if kept[k]:
-            dy, dx, dq = ys[k] - my, xs[k] - mx, qs[k] - mq
-            yy += dy * dy
-            yx += dy * dx
-            xx += dx * dx
-            yq += dy * dq
-            xq += dx * dq
-    determinant = yy * xx - yx * yx
-    if n < 16 or determinant <= 1e-6 * yy * xx:
-        return 0.0, 0.0, mq
-    by = (xx * yq - yx * xq) / determinant
-    bx = (yy * xq - yx * yq) / determinant
-    return by, bx, mq - by * my - bx * mx
-
-
 def scan(
     depth: NDArray[Any],
     sign: float,
     *,
     given: NDArray[np.bool_] | None = None,
     plane: tuple[float, float, float] | None = None,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float]:
+) -> tuple[Scan, float]:
     """One pass over the depth: where the foreground is, and what the synthesis has to know of it.
 
     Foreground is valid depth within ``given``, or in front of ``plane``, or else of the estimated background.
-    Returned are it (uint8), its first and one-past-last column in each row, and its smallest and largest depth
-    (0 if there is no foreground).
+    Returned with it is the share of the border's samples that lie on the estimated plane, else 1.
     """
     # The bits of positive floats sort as the floats do; as integers, validity and range take one vector loop.
     kind, largest = _BITS[depth.dtype.type]
-    *found, low, high = _scan(
+    *found, low, high, share = _scan(
         depth,
         depth.view(kind),
         largest,
+        depth.dtype.kind == "u",
         _ANYWHERE if given is None else given,
         given is not None,
         sign,
@@ -209,7 +214,7 @@ def scan(
         *(plane or (0.0, 0.0, 0.0)),
     )
     limits = np.array([low, high], kind).view(depth.dtype)
-    return *found, float(limits[0]), float(limits[1])
+    return (*found, float(limits[0]), float(limits[1])), share
 
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
@@ -222,9 +227,10 @@ _BITS = {
 
 
 @kernel
-def _scan(depth, bits, largest, given, use_given, sign, estimate, by, bx, c):
+def _scan(depth, bits, largest, whole, given, use_given, sign, estimate, by, bx, c):
+    kind, share = (0 if sign > 0 else 1), 1.0
     if estimate and not use_given:
-        by, bx, c = fit_background(depth, sign)
+        by, bx, c, kind, share = fit_background(depth, sign, whole)
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
@@ -233,15 +239,15 @@ def _scan(depth, bits, largest, given, use_given, sign, estimate, by, bx, c):
         row = out[y]
         if use_given:
             _valid_within(row, bits[y], largest, given[y])
-        elif sign > 0:
+        elif kind == 0:
             _nearer(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
         else:
-            _higher(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
+            _higher(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx), np.float32(kind))
         row_low, row_high = _row_range(row, bits[y], largest)
         if row_high > 0:
             low, high = min(low, row_low), max(high, row_high)
             first[y], last[y] = ends(row)
-    return out, first, last, low, high
+    return out, first, last, low, high, share
 
 
 # One loop does one thing in each of these: only so do they all become vector instructions.
@@ -261,10 +267,10 @@ def _nearer(row, depth, bits, largest, base, slope):
 
 
 @kernel
-def _higher(row, depth, bits, largest, base, slope):
+def _higher(row, depth, bits, largest, base, slope, upwards):
     for x in range(row.size):
         limit = base + slope * np.float32(np.int32(x))
-        row[x] = (bits[x] > 0) & (bits[x] <= largest) & (np.float32(depth[x]) > limit)
+        row[x] = (bits[x] > 0) & (bits[x] <= largest) & (upwards * np.float32(depth[x]) > limit)
 
 
 @kernel

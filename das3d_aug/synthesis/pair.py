@@ -16,19 +16,21 @@ the opposite).  Outside M* nothing changes: what eq. 7 calls normal is left bit 
 
 from __future__ import annotations
 
+import functools
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._arguments import as_depth, as_mask, as_rgb
+from das3d_aug._arguments import as_depth, as_rgb, frozen
 from das3d_aug.errors import ParameterError
 from das3d_aug.synthesis.blend import in_unit_range, paint, unit_of
 from das3d_aug.synthesis.delta import LIMITS, apply_delta, delta_of
-from das3d_aug.synthesis.foreground import axis_sign
+from das3d_aug.synthesis.foreground import Foreground, Policy, as_foreground, axis_sign
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.recipe import Recipe
 from das3d_aug.textures import TextureSource, as_source, colour_matrix, sharpness, tone_table
@@ -37,65 +39,73 @@ __all__ = ["AnomalyPair", "render", "synthesize"]
 
 Texture = NDArray[Any] | str | Path | TextureSource
 _DEFAULT_RECIPE = Recipe()
+_FLAT = (
+    "depth has no range on the part, so magnitudes relative to it mean nothing and its depth stays as it is: "
+    "use magnitude_unit='depth'"
+)
+_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)  # Rec. 601
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AnomalyPair:
-    """A synthetic anomaly, aligned in both modalities.
+    """A synthetic anomaly, aligned in both modalities; what was not given is None.
 
     Attributes
     ----------
-    rgb : ndarray, H x W x 3
-        Colour, in the dtype given.
-    depth : ndarray, H x W
+    rgb : ndarray, H x W x 3 or H x W, or None
+        Colour, in the shape and dtype given.
+    depth : ndarray, H x W, or None
         Depth, in the dtype and unit given; invalid pixels as they were.
     mask : ndarray of bool, H x W
         Where the pair is anomalous: the union of the next two.
     rgb_changed, depth_changed : ndarray of bool, H x W
-        Where each modality is, after dropout (eq. 12). Depth never is on invalid pixels.
-    delta : ndarray of float32, H x W
+        Where each modality is: where a stored number differs from the one given, after dropout (eq. 12) and after
+        rounding to its dtype.  Depth never is on invalid pixels.
+    delta : ndarray of float32, H x W, or None
         The change of depth that was applied, in its unit; zero where dropped.
     plan : Plan
         What was drawn; with the same input it renders the same bytes.
     """
 
-    rgb: NDArray[Any]
-    depth: NDArray[Any]
+    rgb: NDArray[Any] | None
+    depth: NDArray[Any] | None
     mask: NDArray[np.bool_]
-    delta: NDArray[np.float32]
+    delta: NDArray[np.float32] | None
     rgb_changed: NDArray[np.bool_]
     depth_changed: NDArray[np.bool_]
     plan: Plan
 
 
 def synthesize(
-    rgb: NDArray[Any],
-    depth: NDArray[Any],
+    rgb: NDArray[Any] | None,
+    depth: NDArray[Any] | None,
     *,
     recipe: Recipe = _DEFAULT_RECIPE,
     seed: int,
     index: int = 0,
     epoch: int = 0,
     texture: Texture | None = None,
-    foreground: NDArray[np.bool_] | None = None,
+    foreground: Foreground = "auto",
 ) -> AnomalyPair:
     """Draw a plan and render it: one normal pair in, one aligned anomaly out.
 
     Parameters
     ----------
-    rgb : ndarray of uint8, or of float32 in [0, 1], H x W x 3
-        Normal colour image, never changed.
-    depth : ndarray of float32, float64 or uint16, H x W
-        Its depth in any unit, never changed. Zero, negative, NaN and infinite depth is invalid.
+    rgb : ndarray of uint8, or of float32 in [0, 1], H x W x 3 or H x W, or None
+        Normal colour image, never changed.  A grey one stays grey: its textures are the luma (Rec. 601) of the
+        coloured ones.  None: the depth alone.
+    depth : ndarray of float32, float64 or uint16, H x W, or None
+        Its depth in any unit, never changed. Zero, negative, NaN and infinite depth is invalid.  None: the colour
+        alone.
     recipe : Recipe
-        The ranges to draw from.
+        The ranges to draw from.  One modality alone narrows ``recipe.modality`` to it.
     seed, index, epoch : int
         The sample depends on (recipe, seed, epoch, index) alone.
     texture : optional
         Where foreign textures come from: None for the procedural ones, a folder of images, an array
         (H x W x 3) or a list of arrays, or a `TextureSource`.
-    foreground : ndarray of bool, H x W, optional
-        Where defects may start; by default `foreground_mask` of the depth.
+    foreground : {"auto", "all", "plane"} or ndarray of bool or integers, H x W
+        Where defects may start, as `find_foreground` finds it; without depth, "auto" is every pixel.
 
     Returns
     -------
@@ -109,61 +119,123 @@ def synthesize(
         If an argument cannot be used; the message names it.
     FileError
         If a texture cannot be read.
+
+    Warns
+    -----
+    UserWarning
+        If magnitudes are relative to the part's range of depth and it has none: its depth stays as it is.
     """
-    z = as_depth(depth)
-    plan = recipe.draw(z.shape, seed=seed, index=index, epoch=epoch)
-    return render(rgb, z, plan, texture=texture, foreground=foreground)
+    image, z, shape = as_pair(rgb, depth)
+    if not isinstance(recipe, Recipe):
+        raise ParameterError(f"recipe must be a Recipe, got {recipe!r}")
+    if image is None or z is None:
+        recipe = _narrowed(recipe, "depth" if image is None else "rgb")
+    plan = recipe.draw(shape, seed=seed, index=index, epoch=epoch)
+    return _render(image, z, plan, texture, as_part(foreground, z, shape))
 
 
 def render(
-    rgb: NDArray[Any],
-    depth: NDArray[Any],
+    rgb: NDArray[Any] | None,
+    depth: NDArray[Any] | None,
     plan: Plan,
     *,
     texture: Texture | None = None,
-    foreground: NDArray[np.bool_] | None = None,
+    foreground: Foreground = "auto",
 ) -> AnomalyPair:
     """Apply a plan to a normal pair: the same bytes for the same input, anywhere.
 
-    Parameters and errors are those of `synthesize`; the pair must have the plan's shape.
+    Parameters, errors and warnings are those of `synthesize`; the pair must have the plan's shape.  A modality that
+    is None counts as dropped.
     """
-    z = as_depth(depth)
-    image = as_rgb(rgb, z.shape)
-    if z.shape != tuple(plan.shape):
-        raise ParameterError(f"depth is {z.shape[0]} x {z.shape[1]}, the plan is for {plan.shape[0]} x {plan.shape[1]}")
+    image, z, shape = as_pair(rgb, depth)
+    if shape != tuple(plan.shape):
+        name, (height, width) = "rgb" if z is None else "depth", plan.shape
+        raise ParameterError(f"{name} is {shape[0]} x {shape[1]}, the plan is for {height} x {width}")
+    if image is None or z is None:
+        plan = replace(plan, drop_rgb=plan.drop_rgb or image is None, drop_depth=plan.drop_depth or z is None)
+    return _render(image, z, plan, texture, as_part(foreground, z, shape))
+
+
+def as_pair(
+    rgb: NDArray[Any] | None, depth: NDArray[Any] | None
+) -> tuple[NDArray[Any] | None, NDArray[Any] | None, tuple[int, int]]:
+    """Check a pair; return its arrays and its height and width."""
+    z = None if depth is None else as_depth(depth)
+    if rgb is None:
+        if z is None:
+            raise ParameterError("rgb and depth are both None: give at least one of them")
+        return None, z, z.shape
+    image = as_rgb(rgb, None if z is None else z.shape, grey=True)
     if not in_unit_range(image):
-        raise ParameterError("rgb of float32 must lie in [0, 1] without NaN; divide it by its full scale")
-    given = None if foreground is None else as_mask(foreground, z.shape, "foreground")
+        raise ParameterError(
+            "rgb of float32 must lie in [0, 1] without NaN: divide it by its full scale, and put Normalize after this"
+        )
+    return image, z, image.shape[:2]
+
+
+@functools.lru_cache(maxsize=16)
+def _narrowed(recipe: Recipe, modality: Literal["rgb", "depth"]) -> Recipe:
+    if recipe.modality not in ("rgbd", modality):
+        raise ParameterError(f"recipe.modality is {recipe.modality!r}, but there is no {recipe.modality}: give it")
+    return replace(recipe, modality=modality)
+
+
+def as_part(foreground: Foreground, depth: NDArray[Any] | None, shape: tuple[int, int]) -> Policy | NDArray[np.bool_]:
+    """Check the foreground; without depth there is no plane to look for, and "auto" is every pixel."""
+    found = as_foreground(foreground, shape)
+    if depth is None and isinstance(found, str):
+        if found == "plane":
+            raise ParameterError("foreground 'plane' needs depth, which is None: use 'all', or give a mask")
+        return "all"
+    return found
+
+
+def _render(
+    image: NDArray[Any] | None,
+    depth: NDArray[Any] | None,
+    plan: Plan,
+    texture: Texture | None,
+    foreground: Policy | NDArray[np.bool_],
+) -> AnomalyPair:
+    """Render checked arguments."""
+    out = _copies(image, depth, plan)
     if not plan.anomalous or (plan.drop_rgb and plan.drop_depth):
-        return _copies(image, z, plan)
-    if not plan.drop_rgb:
-        foreign, plan = _choose(as_source(texture), plan)
-    out = _copies(image, z, plan)
-    delta, top, left, unit = delta_of(z, given, plan)
-    window = np.s_[top : top + delta.shape[0], left : left + delta.shape[1]]
+        return out
+    surface, moved, delta = depth, out.depth, out.delta
+    if surface is None or moved is None or delta is None:  # any will do: nothing of it is kept
+        surface, moved, delta = frozen(np.ones(plan.shape, np.float32)), *np.ones((2, *plan.shape), np.float32)
+    change, top, left, unit = delta_of(surface, foreground, plan)
+    window = np.s_[top : top + change.shape[0], left : left + change.shape[1]]
+    moves = not plan.drop_depth
+    if unit == 0:  # eq. 7 compares magnitudes with each other, so the colour's mask needs no unit
+        if moves:
+            warnings.warn(_FLAT, stacklevel=3)
+        unit, moves = 1.0, False
     apply_delta(
-        delta, z[window], out.depth[window], out.delta[window],
+        change, surface[window], moved[window], delta[window],
         out.mask[window], out.depth_changed[window],
         plan.dent * unit, plan.bump * unit, plan.mask_threshold * unit, axis_sign(plan.depth_axis),
-        *LIMITS[z.dtype.type], not plan.drop_depth,
+        *LIMITS[surface.dtype.type], moves,
     )  # fmt: skip
-    if plan.drop_rgb:
+    if out.rgb is None or plan.drop_rgb:
         out.mask[window] = out.depth_changed[window]
         return out
+    foreign, plan = _choose(as_source(texture), plan)
     out.rgb_changed[window] = out.mask[window]
     _paint(out.rgb, out.rgb_changed[window], top, left, foreign, plan)
-    return out
+    out.mask[window] = out.rgb_changed[window] | out.depth_changed[window]
+    return replace(out, plan=plan)
 
 
-def _copies(image: NDArray[Any], depth: NDArray[Any], plan: Plan) -> AnomalyPair:
+def _copies(image: NDArray[Any] | None, depth: NDArray[Any] | None, plan: Plan) -> AnomalyPair:
     """Copy the pair, with nothing marked."""
     return AnomalyPair(
-        rgb=image.copy(),
-        depth=depth.copy(),
-        mask=np.zeros(depth.shape, np.bool_),
-        delta=np.zeros(depth.shape, np.float32),
-        rgb_changed=np.zeros(depth.shape, np.bool_),
-        depth_changed=np.zeros(depth.shape, np.bool_),
+        rgb=None if image is None else image.copy(),
+        depth=None if depth is None else depth.copy(),
+        mask=np.zeros(plan.shape, np.bool_),
+        delta=None if depth is None else np.zeros(plan.shape, np.float32),
+        rgb_changed=np.zeros(plan.shape, np.bool_),
+        depth_changed=np.zeros(plan.shape, np.bool_),
         plan=plan,
     )
 
@@ -182,6 +254,9 @@ def _paint(
 ) -> None:
     """Eq. 8 in place, in the window ``mask`` at (top, left)."""
     choice = plan.texture
+    colour = colour_matrix(choice)
+    if rgb.ndim == 2:
+        rgb, colour = rgb[:, :, None], _LUMA @ colour
     angle = math.radians(choice.rotation)
     along, across = choice.scale * math.cos(angle), choice.scale * math.sin(angle)
     place = (
@@ -189,6 +264,6 @@ def _paint(
         choice.column * texture.shape[1], across, along,
     )  # fmt: skip
     paint(
-        rgb, mask, top, left, texture, tone_table(texture, choice), colour_matrix(choice),
+        rgb, mask, top, left, texture, tone_table(texture, choice), colour,
         np.float32(sharpness(choice)), place, np.float32(plan.beta), *unit_of(rgb),
     )  # fmt: skip

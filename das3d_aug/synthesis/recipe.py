@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.randomness import Stream
@@ -54,8 +56,8 @@ class Recipe:
     bump_magnitude : (float, float) or None
         ``p_z`` of bumps, if it differs from that of dents. (0, 0): no bumps.
     magnitude_unit : {"range", "depth"}
-        "range": relative to the object's range of depth, as in data normalised to (0, 1). "depth": in the unit
-        of the depth image.
+        "range": relative to the object's range of depth without stray pixels, as in data normalised to (0, 1);
+        a part without range (a constant plane) then keeps its depth. "depth": in the unit of the depth image.
     mask_threshold : float
         ``t_h`` of eq. 7, in the same unit (0.01; prior: PG-Mamba3D).
     depth_axis : {"away", "towards"}
@@ -71,7 +73,8 @@ class Recipe:
     dropout : float
         ``p_d`` of eq. 12, for each modality (0.5; prior: PG-Mamba3D; 25 % of samples then stay normal).
     modality : {"rgbd", "rgb", "depth"}
-        "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.
+        "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.  A pair
+        with one modality narrows it to that one.
 
     Raises
     ------
@@ -101,6 +104,9 @@ class Recipe:
     _octaves: tuple[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        for f in dataclasses.fields(self):
+            if f.init and isinstance(value := getattr(self, f.name), np.generic):
+                object.__setattr__(self, f.name, value.item())
         for name, low, high in (
             ("resolution", 1, 4096), ("rotation", -360, 360), ("threshold", 0, 1), ("area", 1e-6, 1),
             ("alpha", -10, 10), ("sigma", 0.1, 500), ("anisotropy", 0.02, 1), ("magnitude", 0, 1e9),

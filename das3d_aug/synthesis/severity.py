@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._arguments import as_depth, as_mask, as_rgb
-from das3d_aug.synthesis.foreground import axis_sign, scan
-from das3d_aug.synthesis.pair import AnomalyPair
+from das3d_aug._arguments import as_mask
+from das3d_aug.synthesis.foreground import Foreground, axis_sign, locate
+from das3d_aug.synthesis.pair import AnomalyPair, as_pair, as_part
+from das3d_aug.synthesis.part_range import part_range
 
 __all__ = ["Kind", "Severity", "kind_of", "measure_severity"]
 
@@ -28,8 +29,8 @@ class Severity:
     depth_change : float
         Largest absolute change of depth, in the depth's unit.
     relative_depth_change : float
-        The same over the object's range of depth: largest minus smallest valid depth of the foreground, before
-        the change.  0 if the range is 0.
+        The same over the object's range of depth: largest minus smallest valid depth of the foreground, without
+        stray pixels (`das3d_aug.synthesis.part_range`), before the change.  0 if the range is 0.
     colour_change : float
         Mean absolute change of colour over the pixels and channels of the mask, 0 … 1 of full scale.
     """
@@ -41,17 +42,17 @@ class Severity:
 
 
 def measure_severity(
-    rgb: NDArray[Any], depth: NDArray[Any], pair: AnomalyPair, *, foreground: NDArray[np.bool_] | None = None
+    rgb: NDArray[Any] | None, depth: NDArray[Any] | None, pair: AnomalyPair, *, foreground: Foreground = "auto"
 ) -> Severity:
     """Measure a pair against the normal one that it was made from.
 
     Parameters
     ----------
-    rgb, depth : numpy.ndarray
+    rgb, depth : numpy.ndarray or None
         The normal pair, as it was given to `das3d_aug.synthesize`.
     pair : AnomalyPair
         What came out.
-    foreground : numpy.ndarray of bool, H x W, optional
+    foreground : {"auto", "all", "plane"} or ndarray of bool or integers, H x W
         As it was given to `das3d_aug.synthesize`.
 
     Returns
@@ -63,24 +64,33 @@ def measure_severity(
     ParameterError
         If an array has another shape or dtype than the pair's.
     """
-    z = as_depth(depth)
-    image = as_rgb(rgb, z.shape)
-    given = None if foreground is None else as_mask(foreground, z.shape, "foreground")
-    mask = as_mask(pair.mask, z.shape, "mask")
+    image, z, shape = as_pair(rgb, depth)
+    part = as_part(foreground, z, shape)
+    mask = as_mask(pair.mask, shape, "mask")
     if not mask.any():
         return Severity(coverage=0.0, depth_change=0.0, relative_depth_change=0.0, colour_change=0.0)
-    inside, _, _, low, high = scan(z, axis_sign(pair.plan.depth_axis), given=given)
-    largest = float(np.abs(pair.delta).max())
-    full_scale = 255.0 if image.dtype == np.uint8 else 1.0
-    # Whole numbers are added up without rounding, so the sum is the same on every machine.
-    exact = np.int64 if image.dtype == np.uint8 else np.float64
-    change = np.abs(pair.rgb[mask].astype(exact) - image[mask].astype(exact))
+    inside = np.ones(shape, np.bool_) if isinstance(part, str) else part
+    largest = relative = 0.0
+    if z is not None:
+        _, found = locate(z, part, axis_sign(pair.plan.depth_axis))
+        inside = found[0].view(np.bool_)
+        low, high = part_range(z, found)
+        largest = float(np.abs(pair.delta).max())
+        relative = largest / (high - low) if high > low else 0.0
     return Severity(
-        coverage=int((mask & (inside != 0)).sum()) / max(1, int(inside.sum(dtype=np.int64))),
+        coverage=np.count_nonzero(mask & inside) / max(1, np.count_nonzero(inside)),
         depth_change=largest,
-        relative_depth_change=largest / (high - low) if high > low else 0.0,
-        colour_change=float(change.sum()) / (change.size * full_scale),
+        relative_depth_change=relative,
+        colour_change=0.0 if image is None else _colour_change(image[mask], pair.rgb[mask]),
     )
+
+
+def _colour_change(before: NDArray[Any], after: NDArray[Any]) -> float:
+    full_scale = 255.0 if before.dtype == np.uint8 else 1.0
+    # Whole numbers are added up without rounding, so the sum is the same on every machine.
+    exact = np.int64 if before.dtype == np.uint8 else np.float64
+    change = np.abs(after.astype(exact) - before.astype(exact))
+    return float(change.sum()) / (change.size * full_scale)
 
 
 def kind_of(pair: AnomalyPair) -> Kind:

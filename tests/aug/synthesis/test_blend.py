@@ -36,7 +36,7 @@ def test_ends_of_beta(beta):
         ({"texture": np.zeros((2, 2, 3), np.float32)}, "texture must be uint8"),
         ({"rgb": np.zeros((2, 2, 3), np.float64)}, "rgb must be uint8, or float32"),
         ({"rgb": np.zeros((2, 2), np.uint8)}, "H x W x 3"),
-        ({"mask": np.zeros((2, 2), np.uint8)}, "mask must be bool"),
+        ({"mask": np.zeros((2, 2), np.float32)}, "mask must be bool or integers"),
         ({"beta": 1.5}, "beta must be in"),
         ({"rgb": np.full((2, 2, 3), 2, np.float32), "texture": np.zeros((2, 2, 3), np.float32)}, "lie in"),
     ],

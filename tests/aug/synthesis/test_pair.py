@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from helpers.pairs import GOLDEN, RECIPES, bowl, digest, golden_digests, pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -48,6 +49,7 @@ def test_equals_the_straight_version(name, rgb_dtype, depth_dtype):
     assert changed >= 5
 
 
+@pytest.mark.filterwarnings("ignore:depth has no range")
 @settings(deadline=None, max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 50), st.integers(1, 50)),
@@ -66,7 +68,7 @@ def test_invalid_depth_stays_and_outside_the_mask_nothing_changes(shape, seed, g
     try:
         result = synthesize(rgb, depth, recipe=recipe, seed=seed, foreground=foreground)
     except ForegroundError:
-        assert bad.all() or foreground is None or not (foreground & ~bad).any() or (foreground & ~bad).sum() == 1
+        assert bad.all() or not (foreground & ~bad).any()
         return
     assert result.depth[bad].tobytes() == depth[bad].tobytes()
     assert (np.isfinite(result.depth) & (result.depth > 0) == ~bad).all()
@@ -157,6 +159,72 @@ def test_looks_alike_at_two_resolutions_with_a_reference_size():
     assert min(alike) > 0.8
 
 
+def test_a_part_without_range_keeps_its_depth_and_says_so():
+    rgb, depth = pair()[0], np.full((96, 120), 500, np.uint16)
+    with pytest.warns(UserWarning, match="depth has no range .* use magnitude_unit='depth'"):
+        result = synthesize(rgb, depth, recipe=ALWAYS, seed=1)
+    np.testing.assert_array_equal(result.depth, depth)
+    assert not result.depth_changed.any()
+    assert result.rgb_changed.any()
+    np.testing.assert_array_equal(result.mask, result.rgb_changed)
+    # Colour alone, and magnitudes with a unit, need no range.
+    assert synthesize(rgb, depth, recipe=Recipe(modality="rgb"), seed=1).rgb_changed.any()
+    recipe = Recipe(modality="depth", magnitude_unit="depth", magnitude=(20, 90), mask_threshold=3)
+    assert synthesize(rgb, depth, recipe=recipe, seed=1).depth_changed.any()
+
+
+@pytest.mark.parametrize("scale", [20, 300, 65000])
+def test_what_is_lost_in_whole_numbers_is_not_marked(scale):
+    depth = np.rint(bowl()[0] * 1.0 * scale).astype(np.uint16)
+    rgb = np.full((96, 120, 3), 128, np.uint8)
+    lost = 0
+    for index in range(40):
+        result = synthesize(rgb, depth, recipe=ALWAYS, seed=5, index=index, foreground="all")
+        np.testing.assert_array_equal(result.depth_changed, result.depth != depth)
+        np.testing.assert_array_equal(result.rgb_changed, (result.rgb != rgb).any(axis=-1))
+        np.testing.assert_array_equal(result.mask, result.depth_changed | result.rgb_changed)
+        lost += (result.rgb_changed & ~result.depth_changed).sum()
+    assert (lost > 0) == (scale < 65000)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_lost_in_floats_is_not_marked(dtype):
+    rgb, depth = pair()
+    far = (depth + 1e6).astype(dtype)  # float32 has steps of 1/16 there
+    recipe = Recipe(dropout=0, magnitude_unit="depth", magnitude=(0.01, 0.05), mask_threshold=0.001)
+    result = synthesize(rgb, far, recipe=recipe, seed=1, foreground="all")
+    np.testing.assert_array_equal(result.depth_changed, result.depth != far)
+    assert result.depth_changed.any() == (dtype is np.float64)
+    assert result.rgb_changed.any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_colour_that_stays_the_same_is_not_marked(dtype):
+    rgb, depth = np.zeros((96, 120, 3), dtype), pair()[1]
+    rgb[:, ::2] = 200 if dtype is np.uint8 else 200 / 255
+    recipe = Recipe(modality="rgb", texture_operations=0, beta=(0, 0), area=(0.3, 0.3))
+    black = np.zeros((16, 16, 3), np.uint8)
+    result = synthesize(rgb, depth, recipe=recipe, seed=1, texture=black)
+    np.testing.assert_array_equal(result.mask, (result.rgb != rgb).any(axis=-1))
+    assert result.mask[:, ::2].any()
+    assert not result.mask[:, 1::2].any()
+
+
+def test_numbers_may_be_numpy_scalars():
+    rgb, depth = pair()
+    plain = Recipe(dropout=0.0, area=(0.1, 0.2), texture_operations=2, reference_size=200)
+    recipe = Recipe(
+        dropout=np.float64(0.0),
+        area=(np.float64(0.1), np.float64(0.2)),
+        texture_operations=np.int64(2),
+        reference_size=np.int32(200),
+        skew=np.bool_(True),
+    )
+    assert json.dumps(recipe.to_dict()) == json.dumps(plain.to_dict())
+    expected = digest(synthesize(rgb, depth, recipe=plain, seed=3, index=2))
+    assert digest(synthesize(rgb, depth, recipe=recipe, seed=np.uint8(3), index=np.int64(2))) == expected
+
+
 def test_plan_replays_to_the_same_bytes():
     rgb, depth = pair()
     for index in range(10):
@@ -219,16 +287,29 @@ def test_goldens():
     ("change", "said"),
     [
         ({"rgb": np.zeros((96, 121, 3), np.uint8)}, "rgb is 96 x 121, depth is 96 x 120"),
-        ({"rgb": np.zeros((96, 120), np.uint8)}, "rgb must be a non-empty H x W x 3"),
+        ({"rgb": np.zeros((96, 120, 4), np.uint8)}, "rgb must be a non-empty H x W x 3"),
+        ({"rgb": np.zeros((3, 96, 120), np.uint8)}, "rgb must be a non-empty H x W x 3"),
         ({"rgb": np.zeros((96, 120, 3), np.float64)}, "float64"),
         ({"rgb": np.full((96, 120, 3), 255, np.float32)}, r"lie in \[0, 1\]"),
         ({"rgb": np.full((96, 120, 3), np.nan, np.float32)}, "NaN"),
         ({"depth": np.zeros((96, 120), np.float16)}, "float16"),
         ({"depth": np.zeros((96, 120), np.float32)}, "no valid pixel"),
-        ({"depth": np.ones((96, 120), np.float32)}, "nothing stands out"),
+        ({"depth": np.ones((96, 120), np.float32), "foreground": "plane"}, "nothing stands out"),
         ({"foreground": np.zeros((96, 120), bool)}, "foreground is empty"),
-        ({"foreground": np.ones((96, 120), np.uint8)}, "foreground must be bool"),
-        ({"depth": np.ones((96, 120), np.float32), "foreground": np.ones((96, 120), bool)}, "no range"),
+        (
+            {"foreground": np.ones((96, 120), np.float32)},
+            "foreground must be bool or integers of 96 x 120, got float32",
+        ),
+        ({"foreground": np.ones((96, 121), bool)}, "foreground must be bool or integers of 96 x 120"),
+        ({"foreground": "part"}, "foreground must be one of auto, all, plane, or a mask, got 'part'"),
+        ({"depth": np.ma.masked_equal(np.ones((96, 120), np.float32), 0)}, r"give depth.filled\(0\)"),
+        ({"rgb": np.ma.masked_array(np.ones((96, 120, 3), np.uint8))}, r"give rgb.filled\(0\)"),
+        ({"depth": [[1.0, 2.0]]}, r"got a list: give numpy.asarray\(depth\)"),
+        ({"depth": torch.ones(96, 120)}, r"got a Tensor: give depth.numpy\(\)"),
+        ({"rgb": torch.ones(3, 96, 120)}, r"give rgb.numpy\(\), channels last"),
+        ({"foreground": torch.ones(96, 120)}, r"give foreground.numpy\(\)"),
+        ({"rgb": None, "depth": None}, "both None"),
+        ({"recipe": {"dropout": 0}}, "recipe must be a Recipe"),
         ({"recipe": Recipe(dropout=0), "seed": "x"}, "seed must be an integer"),
         ({"texture": 3}, "texture"),
     ],

@@ -71,5 +71,5 @@ def test_a_flat_object_has_no_relative_change():
 
 def test_arrays_that_do_not_fit_are_refused():
     pair = das.synthesize(PART.rgb, PART.depth, recipe=das.Recipe(dropout=0.0), seed=0)
-    with pytest.raises(ParameterError, match="mask must be bool of 32 x 64"):
+    with pytest.raises(ParameterError, match="mask must be bool or integers of 32 x 64"):
         measure_severity(PART.rgb[:32], PART.depth[:32], pair)
