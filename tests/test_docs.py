@@ -1,19 +1,51 @@
-"""Every Python block of the documentation runs, as do the README's commands; a file's blocks share their names."""
+"""The documentation is true: its code runs, links and names lead somewhere, and every public name has its page."""
 
 import doctest
+import importlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import yaml
 from helpers.pages import PAGES, ROOT, blocks
 
 import das3d_aug
+from examples import make_pictures
+
+REFERENCE = sorted((ROOT / "docs/reference").glob("*.md"))
+NAME = re.compile(r"\bdas3d_(?:aug|ref|cli)(?:\.[A-Za-z_]\w*)+")
+ROOMS = [
+    ".".join(path.parent.relative_to(ROOT).parts)
+    for package in ("das3d_aug", "das3d_ref")
+    for path in sorted((ROOT / package).rglob("__init__.py"))
+]
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=lambda p: p.name)
+def shown(page):
+    return str(page.relative_to(ROOT))
+
+
+def resolve(name):
+    """Return what a dotted name stands for; AttributeError or ImportError if it stands for nothing."""
+    place, *rest = name.split(".")
+    found = importlib.import_module(place)
+    for part in rest:
+        place = f"{place}.{part}"
+        if hasattr(found, part):
+            found = getattr(found, part)
+        elif part in getattr(found, "__dataclass_fields__", {}):
+            found = found.__dataclass_fields__[part]
+        else:
+            found = importlib.import_module(place)
+    return found
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=shown)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
@@ -35,7 +67,67 @@ def test_docstring_examples_run():
     assert doctest.testmod(das3d_aug).failed == 0
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=shown)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.filterwarnings("ignore:.* has moved:DeprecationWarning")
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_names_stand_for_something(page):
+    for name in sorted(set(NAME.findall(page.read_text()))):
+        try:
+            resolve(name)
+        except (AttributeError, ImportError) as error:
+            pytest.fail(f"{name}: {error}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=shown)
+def test_tests_that_are_named_are_there(page):
+    there = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"\btest_\w+\.py", page.read_text())) <= there
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_public_name_has_its_page(room):
+    documented = [resolve(name) for page in REFERENCE for name in re.findall(r"^::: (\S+)$", page.read_text(), re.M)]
+    module = importlib.import_module(room)
+    missing = [
+        name for name in getattr(module, "__all__", ()) if not any(getattr(module, name) is one for one in documented)
+    ]
+    assert not missing, f"{room}: a page of docs/reference/ needs '::: {room}.{missing[0]}'"
+
+
+def test_every_page_is_in_the_menu():
+    def places(menu):
+        for entry in menu:
+            (value,) = entry.values()
+            yield from [value] if isinstance(value, str) else places(value)
+
+    menu = list(places(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    assert sorted(menu) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
+
+
+def test_deprecated_modules_say_where_to_go():
+    rows = re.findall(r"^\| `(das3d_\S+)` \| `(\S+)` \|", (ROOT / "docs/stability.md").read_text(), re.M)
+    assert rows
+    for old, new in rows:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", f"import {old}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+        assert f"DeprecationWarning: {old} has moved: import from {new}" in done.stderr
+
+
+def test_pictures_are_those_that_the_script_makes(tmp_path):
+    make_pictures.main(tmp_path)
+    folder = ROOT / "docs/images/reference"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in tmp_path.iterdir())
+    for path in folder.iterdir():
+        assert path.stat().st_size < 60_000
+        shown, made = (cv2.imread(str(place / path.name)).astype(int) for place in (folder, tmp_path))
+        assert np.abs(shown - made).mean() < 2, path.name

@@ -40,6 +40,20 @@ class Evaluation:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     curves: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        bad = sum(bool(image["label"]) for image in self.images)
+        said = ", ".join(f"{name} {figure:.3f}" for name, figure in self.figures.items())
+        return f"Evaluation({said}; {len(self.images) - bad} good and {bad} anomalous images)"
+
+    def _repr_html_(self) -> str:
+        """Return the figures with their intervals as a table, for notebooks."""
+        rows = []
+        for name, figure in self.figures.items():
+            low, high = self.intervals.get(name, (math.nan, math.nan))
+            span = "" if math.isnan(low) else f"{low:.3f} … {high:.3f}"
+            rows.append(f"<tr><th>{name}</th><td>{figure:.3f}</td><td>{span}</td></tr>")
+        return f"<table><tr><th>figure</th><th>value</th><th>95 %</th></tr>{''.join(rows)}</table>"
+
     def to_json(self) -> bytes:
         """Return all of it as JSON; a figure that cannot be said is null."""
         figures = {name: None if math.isnan(figure) else figure for name, figure in self.figures.items()}

@@ -20,6 +20,7 @@ from das3d_aug.geometry import points_to_depth, read_camera
 from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.judge import Progress, _map_name
 from das3d_ref.model import Detector, Prediction
+from das3d_ref.model.detector import heat_map
 
 __all__ = ["overlay", "predict_all", "predict_pair", "read_pair"]
 
@@ -143,9 +144,8 @@ def _predict(
 
 def overlay(rgb: NDArray[np.uint8], prediction: Prediction, threshold: float) -> NDArray[np.uint8]:
     """Return the image with its anomaly map in colours over it, and the outline of what is above the threshold."""
-    colours = cv2.applyColorMap(np.rint(prediction.anomaly_map.clip(0, 1) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     share = prediction.anomaly_map.clip(0, 1)[:, :, None]
-    mixed = np.rint(rgb * (1 - share) + colours[:, :, ::-1] * share).astype(np.uint8)
+    mixed = np.rint(rgb * (1 - share) + heat_map(prediction.anomaly_map) * share).astype(np.uint8)
     outlines, _ = cv2.findContours(
         (prediction.anomaly_map > threshold).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
     )

@@ -19,6 +19,7 @@ from das3d_aug._arguments import as_mask
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.base import known_shapes
 from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import encode_png
 from das3d_aug.geometry import Camera
 from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
@@ -26,7 +27,7 @@ from das3d_ref.model.checkpoint import load_checkpoint
 from das3d_ref.model.inputs import DepthRange, Item, as_item, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
 
-__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "image_score", "versions"]
+__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "image_score", "versions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,15 @@ class Prediction:
     score: float
     label: bool
     anomaly_map: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        height, width = self.anomaly_map.shape
+        verdict, peak = "anomalous" if self.label else "normal", self.anomaly_map.max()
+        return f"Prediction({verdict}, score {self.score:.3f}, map {height} x {width} up to {peak:.3f})"
+
+    def _repr_png_(self) -> bytes:
+        """Return the anomaly map in colours, for notebooks: black 0, white 1."""
+        return encode_png(heat_map(self.anomaly_map))
 
 
 class Detector:
@@ -199,6 +209,12 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
         return contextlib.nullcontext()
     kind = torch.float16 if precision == "fp16" and device.type == "cuda" else torch.bfloat16
     return torch.autocast(device.type, dtype=kind)
+
+
+def heat_map(anomaly_map: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return an anomaly map in colours, H x W x 3: black 0, through red and yellow, white 1."""
+    scaled = np.rint(anomaly_map.clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)[:, :, ::-1], np.uint8)
 
 
 def image_score(anomaly_map: NDArray[np.float32], window: int) -> float:

@@ -1,78 +1,24 @@
-"""report.html: what stands in it, and that it works in a browser without a network."""
+"""report.html: what stands in it."""
 
 from __future__ import annotations
 
 import base64
 import io
 import json
-import shutil
 from html.parser import HTMLParser
 from itertools import product
 
 import cv2
 import numpy as np
 import pytest
+from helpers.reports import HEIGHT, HOSTILE, IMAGES, WIDTH, WORST_FIRST, evaluation, open_map, open_sample
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
 
-from das3d_aug.datasets import Entry, Sample
+from das3d_aug.datasets import Sample
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import FileError, ParameterError
-from das3d_ref.evaluation import Evaluation
 from das3d_ref.evaluation.pictures import COLOURS, colour_range
 from das3d_ref.evaluation.report import by_defect, write_report
-
-HEIGHT, WIDTH = 40, 52
-HOSTILE = "a\"b'c</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>{{ 7 * 7 }}"
-# key, defect, score; the threshold is 0.5
-IMAGES = (
-    ("part/good/1", "good", 0.1),
-    ("part/good/2", "good", 0.9),
-    ("part/dent/3", "dent", 0.8),
-    ("part/dent/10", "dent", 0.2),
-    ("part/cut/2", "cut", 0.45),
-)
-WORST_FIRST = ["part/good/2", "part/dent/10", "part/cut/2", "part/dent/3", "part/good/1"]
-
-
-def evaluation(images=IMAGES, *, threshold=0.5, **changes):
-    values = {
-        "figures": {"I-AUROC": 0.75, "P-AUROC": float("nan")},
-        "intervals": {"I-AUROC": (0.6, 0.875)},
-        "curves": {"ROC": [[0.0, 0.0, 0.5, 1.0], [0.0, 0.5, 1.0, 1.0]], "PRO": [[0.0, 0.1, 0.3], [0.0, 0.8, 0.9]]},
-        "protocol": {"image label": "folder", "AUPRO": "8-connected"},
-        "images": tuple(
-            {
-                "key": key,
-                "defect": defect,
-                "label": defect != "good",
-                "score": score,
-                "verdict": None if threshold is None else score > threshold,
-            }
-            for key, defect, score in images
-        ),
-    }
-    if threshold is not None:
-        values["protocol"]["threshold"] = threshold
-    return Evaluation(**values | changes)
-
-
-def open_sample(key, *, height=HEIGHT, width=WIDTH):
-    """A tilted plane with a bump; the upper rows are not measured, anomalous parts have a mask of 6 x 8 pixels."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    depth = 0.5 + 0.001 * x - 0.05 * np.exp(-((x - 26) ** 2 + (y - 20) ** 2) / 40)
-    depth[:5] = 0
-    mask = np.zeros((height, width), bool)
-    mask[20:26, 10:18] = "good" not in key
-    mask[22:24, 12:14] = False
-    entry = Entry(key=key, split="test", defect="", label=None, files={})
-    rgb = np.repeat((x + y)[:, :, None], 3, axis=2).astype(np.uint8)
-    return Sample(entry=entry, rgb=rgb, depth=depth.astype(np.float32), valid=depth > 0, unit="m", mask=mask)
-
-
-def open_map(key):
-    """Half as large as the sample: 0 at the left, 2 at the right."""
-    return np.tile(np.linspace(0, 2, WIDTH // 2, dtype=np.float32), (HEIGHT // 2, 1))
 
 
 class Page(HTMLParser):
@@ -268,129 +214,3 @@ def test_150_images_fit_into_15_megabytes(tmp_path):
         report(tmp_path, found, open_sample=part)
         sizes.append((tmp_path / "report.html").stat().st_size)
     assert sizes[0] + 149 * (sizes[1] - sizes[0]) / 4 < 15e6
-
-
-HURT = f"{HOSTILE}/1"
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory):
-    """Open a report in a browser; yield the page and the list of what went wrong in it."""
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    found = evaluation((*IMAGES, (HURT, HOSTILE, 0.499)))
-    write_report(path, found, title=HOSTILE, open_sample=open_sample, open_map=open_map)
-    wrong = []
-    # Root needs --no-sandbox; without a graphics card, WebGL is computed.
-    flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-    with (
-        sync_playwright() as driver,
-        driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags) as browser,
-    ):
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
-        page.set_default_timeout(180_000)  # milliseconds: plotly.js loads slowly on a busy machine
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: wrong.append(request.url) if request.url.startswith("http") else None)
-        page.goto(path.as_uri())
-        yield page, wrong
-
-
-@pytest.fixture
-def page(opened):
-    """Yield the page as it was opened; in the end, nothing was fetched and the console holds no error."""
-    page, wrong = opened
-    page.evaluate("document.querySelector('.controls').reset(); arrange()")
-    yield page
-    assert page.evaluate("window.hurt") is None
-    assert wrong == []
-
-
-def keys(page):
-    return page.eval_on_selector_all(".card:not([hidden])", "cards => cards.map(card => card.dataset.key)")
-
-
-def test_the_page_opens_and_draws_its_curves(page):
-    assert page.title() == HOSTILE
-    assert page.locator("h1").inner_text() == HOSTILE
-    assert page.locator(".plot .main-svg").count() >= 3
-    assert page.locator("#scores .bars .point").count() > 3
-    assert "threshold" in page.locator("#scores").inner_text()
-    for curve in ("ROC", "PRO"):
-        assert page.locator(f"#{curve} path.js-line").count() == 1
-
-
-def test_sorting(page):
-    everything = dict((*((key, score) for key, _, score in IMAGES), (HURT, 0.499)))
-    assert keys(page) == [*WORST_FIRST[:3], HURT, *WORST_FIRST[3:]]
-    page.select_option("#order", "high")
-    assert keys(page) == sorted(everything, key=lambda key: -everything[key])
-    page.select_option("#order", "low")
-    assert keys(page) == sorted(everything, key=everything.get)
-    page.select_option("#order", "key")
-    assert [key for key in keys(page) if key != HURT] == [
-        "part/cut/2", "part/dent/3", "part/dent/10", "part/good/1", "part/good/2",
-    ]  # fmt: skip
-    page.select_option("#order", "defect")
-    assert [key.split("/")[1] for key in keys(page) if key != HURT] == ["cut", "dent", "dent", "good", "good"]
-    page.select_option("#order", "margin")
-    assert keys(page) == [*WORST_FIRST[:3], HURT, *WORST_FIRST[3:]]
-
-
-def test_filters(page):
-    page.select_option("#defect", "dent")
-    assert keys(page) == ["part/dent/10", "part/dent/3"]
-    assert page.locator("#count").inner_text() == "2 of 6 images"
-    page.check("#wrong")
-    assert keys(page) == ["part/dent/10"]
-    page.select_option("#defect", HOSTILE)
-    assert keys(page) == [HURT]
-    page.select_option("#defect", "")
-    assert keys(page) == [*WORST_FIRST[:3], HURT]
-
-
-def test_the_viewer_shows_the_surface_and_steps_through_what_is_shown(page):
-    page.select_option("#defect", "dent")
-    page.locator(".card:not([hidden]) .open").first.press("Enter")
-    assert page.locator("#viewer-title").inner_text() == "part/dent/10"
-    assert page.locator("#viewer-told").inner_text().split() == [
-        "dent",
-        "score",
-        "0.2000",
-        "margin",
-        "+0.300",
-        "missed",
-    ]
-    assert page.locator("#viewer-tiles img").count() == 3
-    for _ in range(100):
-        picture = np.asarray(Image.open(io.BytesIO(page.locator("#surface").screenshot())).convert("RGB"))
-        dark_red = (picture[:, :, 0] > 60) & (picture[:, :, 1:].max(axis=2) < 40)
-        if dark_red.sum() > 200:  # the right end of the map, on the surface
-            break
-        page.wait_for_timeout(200)
-    else:
-        pytest.fail("the surface is not drawn in the colours of the map")
-    page.keyboard.press("ArrowRight")
-    assert page.locator("#viewer-title").inner_text() == "part/dent/3"
-    page.click("#next")
-    assert page.locator("#viewer-title").inner_text() == "part/dent/10"
-    page.click("#previous")
-    assert page.locator("#viewer-title").inner_text() == "part/dent/3"
-    page.keyboard.press("Escape")
-    assert not page.locator("#viewer").is_visible()
-    expect(page.locator("#surface canvas")).to_have_count(0)  # the event comes after the dialog is gone
-
-
-def test_the_truth_can_be_hidden_in_both_places(page):
-    outline = page.locator(".card .outline").first
-    assert outline.is_visible()
-    page.locator(".controls .truth").uncheck()
-    assert not outline.is_visible()
-    page.locator(".open").first.click()
-    page.locator("#viewer .truth").check()
-    assert outline.is_visible()
-    assert page.locator(".controls .truth").is_checked()
-
-
-def test_a_narrow_screen_needs_no_scrolling_sideways(page):
-    page.set_viewport_size({"width": 400, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400

@@ -296,3 +296,10 @@ def test_a_prepared_copy_keeps_its_keys(tmp_path):
     found = score_maps(open_dataset(tmp_path / "prepared"), tmp_path / "maps")
     assert found.protocol["resolution"] == [(48, 48)]
     assert found.protocol["maps resized bilinearly from"] == [(64, 64)]
+
+
+def test_an_evaluation_shows_itself():
+    images = tuple({"key": str(k), "defect": "", "label": k == 2, "score": 0.1, "verdict": None} for k in range(3))
+    found = Evaluation({"I-AUROC": 0.75, "F1": math.nan}, images, {}, {"I-AUROC": (0.5, 1.0)})
+    assert repr(found) == "Evaluation(I-AUROC 0.750, F1 nan; 2 good and 1 anomalous images)"
+    assert "<th>I-AUROC</th><td>0.750</td><td>0.500 … 1.000</td>" in found._repr_html_()

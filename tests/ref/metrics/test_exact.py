@@ -1,22 +1,19 @@
-"""Every figure against a literal sweep over all thresholds and against scikit-learn; intervals; memory."""
+"""Every figure against a literal sweep over all thresholds and against scikit-learn; the curves."""
 
 from __future__ import annotations
 
-import gc
 import math
-import tracemalloc
-import weakref
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from helpers.maps import large_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import ndimage, stats
+from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from das3d_aug.errors import ParameterError
-from das3d_ref.metrics import FIGURES, PUBLISHED, aupro, counting, evaluate_maps, exact, image_auroc, mark, measure
+from das3d_ref.metrics import FIGURES, PUBLISHED, aupro, counting, evaluate_maps, image_auroc, mark, measure
 
 LIMITS = (0.3, 0.1, 0.05, 0.01)
 
@@ -77,18 +74,6 @@ def random_set(seed, *, levels, dtype=np.float32):
     return [image + dtype(0.3) * mask for image, mask in zip(maps, masks, strict=True)], masks
 
 
-def large_set(count=12, side=60):
-    """Smooth maps with two or more regions each; every other image is good."""
-    rng = np.random.default_rng(5)
-    maps, masks = [], []
-    for k in range(count):
-        noise = ndimage.gaussian_filter(rng.random((side, side)), 1)
-        mask = ndimage.gaussian_filter(rng.random((side, side)), 3) > 0.545
-        masks.append(mask & (k % 2 == 1))
-        maps.append((noise + 0.15 * ndimage.gaussian_filter(1.0 * masks[-1], 1)).astype(np.float32))
-    return maps, masks, [float(image.max()) for image in maps], [bool(mask.any()) for mask in masks]
-
-
 def expected(maps, masks):
     """Figures of pixels by scikit-learn and the sweep."""
     truth, flat = (np.concatenate([image.ravel() for image in images]) for images in (masks, maps))
@@ -99,9 +84,6 @@ def expected(maps, masks):
         "F1": np.max(2 * precision * recall / np.maximum(precision + recall, 1e-300)),
         **{f"AUPRO@{limit:g}": area_by_sweep(maps, masks, limit) for limit in LIMITS},
     }
-
-
-# Exact figures
 
 
 @settings(deadline=None)
@@ -233,9 +215,6 @@ def test_what_does_not_fit_is_named():
         image_auroc([1.0, math.nan], [True, False])
 
 
-# Curves
-
-
 def test_curves_are_short_and_have_the_areas_of_their_figures():
     maps, masks, scores, labels = large_set()
     marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
@@ -263,131 +242,3 @@ def test_a_long_roc_is_thinned():
     assert len(x) <= 500
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(y, x) == pytest.approx(found.figures["I-AUROC"], abs=1e-3)
-
-
-# Intervals
-
-
-def replicate(times, images):
-    return [image for image, count in zip(images, times.astype(int), strict=True) for _ in range(count)]
-
-
-@pytest.mark.parametrize("levels", [5, 10**6])
-def test_replicates_are_those_sets_measured_again(levels):
-    maps, masks, scores, labels = large_set(20, 80)
-    maps = [np.float32(np.rint(image * levels) / levels) for image in maps]
-    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
-    assert np.unique(np.concatenate([one.values for one in marked])).size > (1000 if levels > 5 else 1)
-    _, by_image = counting.count(maps, marked, by_image=True)
-    times = exact._draw(np.array(labels), 6, seed=1)
-    assert (times.sum(axis=1) == 20).all()
-    assert (times @ np.array(labels) == sum(labels)).all()
-    found = exact._figures(by_image.drawn(times))
-    for k in range(6):
-        drawn = [replicate(times[k], images) for images in (maps, masks, scores, labels)]
-        wanted = evaluate_maps(*drawn)
-        # Few values have a group each, many share one.
-        for name in FIGURES[1:]:
-            assert found[name][k] == pytest.approx(wanted[name], abs=1e-9 if levels == 5 else 1e-3)
-
-
-def test_the_interval_of_the_i_auroc_is_scipy_s():
-    rng = np.random.default_rng(2)
-    good, bad = rng.normal(size=40), rng.normal(size=60) + 1
-    found = measure([*good, *bad], [False] * 40 + [True] * 60, replicates=4000).intervals["I-AUROC"]
-
-    def statistic(good, bad):
-        return image_auroc([*good, *bad], [False] * 40 + [True] * 60)
-
-    wanted = stats.bootstrap(
-        (good, bad), statistic, n_resamples=2000, method="percentile", vectorized=False, rng=np.random.default_rng(3)
-    ).confidence_interval
-    assert found == pytest.approx((wanted.low, wanted.high), abs=0.01)
-
-
-def test_intervals_hold_their_figures_and_repeat_with_the_seed():
-    maps, masks, scores, labels = large_set()
-    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
-    first, again, other = (measure(scores, labels, maps=maps, marked=marked, seed=seed) for seed in (4, 4, 5))
-    assert first == again
-    assert first.figures == other.figures
-    assert first.intervals != other.intervals
-    assert tuple(first.intervals) == FIGURES
-    for name, (low, high) in first.intervals.items():
-        assert 0 <= low <= first.figures[name] <= high <= 1
-        assert other.intervals[name] == pytest.approx((low, high), abs=0.03)
-    assert first.intervals["AP"][1] - first.intervals["AP"][0] > 0.01
-
-
-def test_intervals_of_what_does_not_vary_have_no_width():
-    maps, masks, scores, labels = large_set(2)
-    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
-    one_each = measure(scores, labels, maps=maps, marked=marked, replicates=50)
-    assert all(high - low < 1e-12 for low, high in one_each.intervals.values())
-    perfect = [mask.astype(np.float32) for mask in masks]
-    marked = [mark(*pair, name="") for pair in zip(perfect, masks, strict=True)]
-    found = measure([0, 1], labels, maps=perfect, marked=marked, replicates=50)
-    assert all(interval == pytest.approx((1, 1)) for interval in found.intervals.values())
-
-
-def test_replicates_without_a_region_do_not_count():
-    image, empty = np.arange(36, dtype=np.float32).reshape(6, 6), np.zeros((6, 6), bool)
-    mask = empty.copy()
-    mask[5] = True
-    marked = [mark(image, one, name="") for one in (empty, empty, mask)]
-    found = measure([0, 1, 2], [False, True, True], maps=[image] * 3, marked=marked, replicates=50)
-    assert not any(math.isnan(end) for interval in found.intervals.values() for end in interval)
-
-
-# Memory
-
-
-class Lazy(Sequence):
-    """Images that are made when they are asked for; counts how many are alive and how often each was read."""
-
-    def __init__(self, make, count):
-        self.make, self.count = make, count
-        self.reads, self.alive, self.most = [0] * count, [], 0
-
-    def __len__(self):
-        return self.count
-
-    def __getitem__(self, k):
-        if k >= self.count:
-            raise IndexError(k)
-        self.reads[k] += 1
-        image = self.make(k)
-        self.alive = [one for one in self.alive if one() is not None] + [weakref.ref(image)]
-        self.most = max(self.most, len(self.alive))
-        return image
-
-
-def lazy_set(count):
-    def mask(k):
-        image = np.zeros((128, 128), bool)
-        image[k % 100 : k % 100 + 3, 5:25] = True
-        return image
-
-    maps = Lazy(lambda k: np.random.default_rng(k).random((128, 128), np.float32), count)
-    return maps, Lazy(mask, count)
-
-
-def test_maps_are_read_twice_and_masks_once_one_at_a_time():
-    maps, masks = lazy_set(30)
-    evaluate_maps(maps, masks, range(30), [k % 2 == 0 for k in range(30)])
-    assert (set(maps.reads), set(masks.reads)) == ({2}, {1})
-    assert max(maps.most, masks.most) <= 3  # zip holds the last ones while the next are made
-
-
-def test_memory_does_not_grow_with_the_normal_pixels(monkeypatch):
-    monkeypatch.setattr(counting, "_CHUNK", 2**14)
-    peaks = {}
-    for count in (20, 20, 120):  # the first run compiles
-        maps, masks = lazy_set(count)
-        gc.collect()
-        tracemalloc.start()
-        evaluate_maps(maps, masks, range(count), [k % 2 == 0 for k in range(count)])
-        peaks[count] = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-    more = 100 * 128 * 128 * 4  # bytes of maps
-    assert peaks[120] - peaks[20] < more / 4

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -287,3 +288,12 @@ print(own() - before)
         check=True,
     )
     assert float(done.stdout) < 5
+
+
+def test_a_prediction_shows_itself():
+    found = Prediction(0.25, True, np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4))
+    assert repr(found) == "Prediction(anomalous, score 0.250, map 3 x 4 up to 1.000)"
+    shown = cv2.imdecode(np.frombuffer(found._repr_png_(), np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (3, 4, 3)
+    assert shown[0, 0].sum() < 20
+    assert shown[2, 3].sum() > 600

@@ -1,4 +1,4 @@
-"""What the networks are fed: keyed by (seed, epoch, index) alone, made by das3d_aug, shared among processes."""
+"""What is learnt from: keyed by (seed, epoch, index) alone, made by das3d_aug, shared among processes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,18 @@ import multiprocessing
 import numpy as np
 import pytest
 import torch
+from helpers.holes import NORMALS, sample_with_holes
 from helpers.runs import CONFIG, source
-from hypothesis import given
-from hypothesis import strategies as st
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from das3d_aug import synthesize
-from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.prepared import Normalisation
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png
-from das3d_aug.geometry import Intrinsics, depth_to_points, move_along_rays, normals
-from das3d_ref.model.inputs import network_input, to_item
+from das3d_ref.model.inputs import to_item
 from das3d_ref.training.examples import SyntheticAnomalies, check_items
-from das3d_ref.training.steps import Steps
 
-NORMALS = CONFIG.override(["data.normals=true"])
 KEYS = [(epoch, index) for epoch in range(2) for index in range(6)]
 
 
@@ -164,89 +159,6 @@ def test_a_crop_is_the_same_part_of_every_image():
         assert len(found) == 1
         places.add(found[0])
     assert len(places) > 6
-
-
-def sample_with_holes(*, camera=True):
-    rng = np.random.default_rng(0)
-    depth = rng.uniform(1, 2, (24, 30)).astype(np.float32)
-    depth[5:9, 10:17] = 0
-    depth[rng.random(depth.shape) < 0.1] = 0
-    xyz = depth_to_points(depth, Intrinsics(40, 40, 14.5, 11.5)) if camera else None
-    rgb = rng.integers(0, 256, (24, 30, 3), dtype=np.uint8)
-    entry = Entry(key="holes", split="", defect="", label=None, files={})
-    return Sample(entry=entry, rgb=rgb, depth=depth, valid=depth > 0, unit="m", xyz=xyz)
-
-
-def test_an_unmeasured_pixel_has_the_depth_of_the_nearest_measured_one():
-    sample = sample_with_holes()
-    item = to_item(sample, Normalisation(1, 2))
-    depth = network_input(item, sample.rgb, sample.depth, CONFIG)["depth"][0]
-    rows, columns = np.nonzero(sample.valid)
-    for y, x in np.argwhere(~sample.valid):
-        distance = (rows - y) ** 2 + (columns - x) ** 2
-        near = np.flatnonzero(distance == distance.min())
-        assert depth[y, x] in depth[rows[near], columns[near]]
-    np.testing.assert_allclose(depth[sample.valid], sample.depth[sample.valid] - 1, atol=1e-6)
-
-
-def test_normals_are_those_of_the_changed_surface():
-    sample = sample_with_holes()
-    item = to_item(sample, Normalisation(1, 2))
-    moved = np.where(sample.valid, sample.depth + np.float32(0.1) * (np.arange(30) > 14), 0).astype(np.float32)
-    image = network_input(item, sample.rgb, moved, NORMALS)["depth"]
-    assert image.shape == (4, 24, 30)
-    assert image.dtype == np.float32
-    wanted = normals(move_along_rays(sample.xyz, moved))
-    known = wanted.any(axis=2)
-    np.testing.assert_allclose(image[1:].transpose(1, 2, 0)[known] * 2 - 1, wanted[known], atol=1e-6)
-    np.testing.assert_allclose(image[1:, ~known].T, [[0.5, 0.5, 0.0]] * int((~known).sum()))
-
-
-def test_a_mode_has_what_it_looks_at_and_no_more():
-    sample = sample_with_holes()
-    item = to_item(sample, Normalisation(1, 2))
-    for mode, names in (("rgb", {"rgb"}), ("depth", {"depth"}), ("rgbd", {"rgb", "depth"})):
-        images = network_input(item, sample.rgb, sample.depth, NORMALS.override([f"mode={mode}"]))
-        assert images.keys() == names
-        assert all(image.min() >= 0 and image.max() <= 1 for image in images.values())
-
-
-def test_depth_beyond_the_range_stays_in_it():
-    sample = sample_with_holes()
-    image = network_input(to_item(sample, Normalisation(1.3, 1.5)), sample.rgb, sample.depth, CONFIG)["depth"]
-    assert (image.min(), image.max()) == (np.float32(2**-20), 1)
-
-
-@given(
-    length=st.integers(1, 9),
-    share=st.integers(1, 4),
-    world=st.integers(1, 3),
-    first=st.integers(0, 5),
-    seed=st.integers(0, 9),
-)
-def test_processes_share_the_batches_of_one(length, share, world, first, seed):
-    settings = {"batch": share * world, "seed": seed, "first": first, "last": 12}
-    alone = list(Steps(length, **settings))
-    shards = [list(Steps(length, **settings, rank=rank, world=world)) for rank in range(world)]
-    assert len(alone) == len(Steps(length, **settings)) == 12 - first
-    for step, batch in enumerate(alone):
-        assert [key for shard in shards for key in shard[step]] == batch
-    assert list(Steps(length, **settings | {"first": 0}))[first:] == alone
-
-
-@given(length=st.integers(1, 9), batch=st.integers(1, 20))
-def test_every_index_comes_once_an_epoch(length, batch):
-    keys = [key for step in Steps(length, batch=batch, seed=1, first=0, last=length * 3) for key in step]
-    for epoch in range(batch * 3):
-        assert sorted(keys[epoch * length : (epoch + 1) * length]) == [(epoch, index) for index in range(length)]
-
-
-def test_the_order_changes_with_the_epoch_and_the_seed():
-    orders = set()
-    for seed in range(3):
-        steps = Steps(20, batch=20, seed=seed, first=0, last=3)
-        orders |= {tuple(index for _, index in step) for step in steps}
-    assert len(orders) == 9
 
 
 def test_items_of_several_sizes_are_refused_unless_cropped_alike():

@@ -1,0 +1,83 @@
+"""Intervals: replicates are sets drawn and measured again, and repeat with the seed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from helpers.maps import large_set
+from scipy import stats
+
+from das3d_ref.metrics import FIGURES, counting, evaluate_maps, exact, image_auroc, mark, measure
+
+
+def replicate(times, images):
+    return [image for image, count in zip(images, times.astype(int), strict=True) for _ in range(count)]
+
+
+@pytest.mark.parametrize("levels", [5, 10**6])
+def test_replicates_are_those_sets_measured_again(levels):
+    maps, masks, scores, labels = large_set(20, 80)
+    maps = [np.float32(np.rint(image * levels) / levels) for image in maps]
+    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
+    assert np.unique(np.concatenate([one.values for one in marked])).size > (1000 if levels > 5 else 1)
+    _, by_image = counting.count(maps, marked, by_image=True)
+    times = exact._draw(np.array(labels), 6, seed=1)
+    assert (times.sum(axis=1) == 20).all()
+    assert (times @ np.array(labels) == sum(labels)).all()
+    found = exact._figures(by_image.drawn(times))
+    for k in range(6):
+        drawn = [replicate(times[k], images) for images in (maps, masks, scores, labels)]
+        wanted = evaluate_maps(*drawn)
+        # Few values have a group each, many share one.
+        for name in FIGURES[1:]:
+            assert found[name][k] == pytest.approx(wanted[name], abs=1e-9 if levels == 5 else 1e-3)
+
+
+def test_the_interval_of_the_i_auroc_is_scipy_s():
+    rng = np.random.default_rng(2)
+    good, bad = rng.normal(size=40), rng.normal(size=60) + 1
+    found = measure([*good, *bad], [False] * 40 + [True] * 60, replicates=4000).intervals["I-AUROC"]
+
+    def statistic(good, bad):
+        return image_auroc([*good, *bad], [False] * 40 + [True] * 60)
+
+    wanted = stats.bootstrap(
+        (good, bad), statistic, n_resamples=2000, method="percentile", vectorized=False, rng=np.random.default_rng(3)
+    ).confidence_interval
+    assert found == pytest.approx((wanted.low, wanted.high), abs=0.01)
+
+
+def test_intervals_hold_their_figures_and_repeat_with_the_seed():
+    maps, masks, scores, labels = large_set()
+    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
+    first, again, other = (measure(scores, labels, maps=maps, marked=marked, seed=seed) for seed in (4, 4, 5))
+    assert first == again
+    assert first.figures == other.figures
+    assert first.intervals != other.intervals
+    assert tuple(first.intervals) == FIGURES
+    for name, (low, high) in first.intervals.items():
+        assert 0 <= low <= first.figures[name] <= high <= 1
+        assert other.intervals[name] == pytest.approx((low, high), abs=0.03)
+    assert first.intervals["AP"][1] - first.intervals["AP"][0] > 0.01
+
+
+def test_intervals_of_what_does_not_vary_have_no_width():
+    maps, masks, scores, labels = large_set(2)
+    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
+    one_each = measure(scores, labels, maps=maps, marked=marked, replicates=50)
+    assert all(high - low < 1e-12 for low, high in one_each.intervals.values())
+    perfect = [mask.astype(np.float32) for mask in masks]
+    marked = [mark(*pair, name="") for pair in zip(perfect, masks, strict=True)]
+    found = measure([0, 1], labels, maps=perfect, marked=marked, replicates=50)
+    assert all(interval == pytest.approx((1, 1)) for interval in found.intervals.values())
+
+
+def test_replicates_without_a_region_do_not_count():
+    image, empty = np.arange(36, dtype=np.float32).reshape(6, 6), np.zeros((6, 6), bool)
+    mask = empty.copy()
+    mask[5] = True
+    marked = [mark(image, one, name="") for one in (empty, empty, mask)]
+    found = measure([0, 1, 2], [False, True, True], maps=[image] * 3, marked=marked, replicates=50)
+    assert not any(math.isnan(end) for interval in found.intervals.values() for end in interval)
