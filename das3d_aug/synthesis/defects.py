@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds import Canvas, Kind, kind_named
+from das3d_aug.synthesis.kinds import Canvas, DefectKind, kind_named
 from das3d_aug.synthesis.relight import brightness, smooth_surface
 from das3d_aug.textures import TexturePlan, draw_texture
 
@@ -68,7 +68,7 @@ class Defect:
 
 def draw_defect(
     stream: Stream,
-    kind: Kind,
+    kind: DefectKind,
     *,
     size: tuple[float, float] | None = None,
     height: tuple[float, float] | None = None,
@@ -175,7 +175,7 @@ class Scene:
         self._deepen(window, foot, canvas.lost, lift)
         self.owner[window][foot] = number
 
-    def _centre(self, kind: Kind, defect: Defect) -> tuple[int, int]:
+    def _centre(self, kind: DefectKind, defect: Defect) -> tuple[int, int]:
         """Find the pixel of a place."""
         where = self.inside
         if kind.place == "edge":

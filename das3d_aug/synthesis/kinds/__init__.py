@@ -4,7 +4,7 @@ Here lives only the shape of defects; how a shape becomes an image is in `das3d_
 import `base`, `shapes`, the noise and the ground.  Another package adds one by an entry point of ``das3d.kinds``.
 """
 
-from das3d_aug.synthesis.kinds.base import Canvas, Kind
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind
 from das3d_aug.synthesis.kinds.registry import KINDS, kind_named, register_kind
 
-__all__ = ["KINDS", "Canvas", "Kind", "kind_named", "register_kind"]
+__all__ = ["KINDS", "Canvas", "DefectKind", "kind_named", "register_kind"]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.randomness import Stream
 
-__all__ = ["Canvas", "Field", "Kind", "Values", "step", "unit"]
+__all__ = ["Canvas", "Field", "DefectKind", "Values", "step", "unit"]
 
 Field: TypeAlias = NDArray[np.float32]
 Values: TypeAlias = Mapping[str, float]
@@ -96,7 +96,7 @@ class Canvas:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class DefectKind:
     """A kind of defect.
 
     Attributes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import blob, fractal
 
 __all__ = ["contamination"]
@@ -31,7 +31,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-contamination = Kind(
+contamination = DefectKind(
     name="contamination",
     about="Contamination: dirt, glue, chips or powder on the part, with height and look of its own.",
     draw=draw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import path, strokes
 
 __all__ = ["crack"]
@@ -45,7 +45,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-crack = Kind(
+crack = DefectKind(
     name="crack",
     about="A crack: a thin dark line that wanders and branches, wider and deeper in its middle.",
     draw=draw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step, unit
 from das3d_aug.synthesis.kinds.shapes import blob
 
 __all__ = ["crater"]
@@ -27,7 +27,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > -0.16
 
 
-crater = Kind(
+crater = DefectKind(
     name="crater",
     about="A crater: struck at an angle, deeper on one side, material piled up at the rim.",
     draw=draw,

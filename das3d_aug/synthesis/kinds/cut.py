@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import path, strokes
 
 __all__ = ["cut"]
@@ -34,7 +34,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-cut = Kind(
+cut = DefectKind(
     name="cut",
     about="A cut: a clean, narrow, deep slit, as of a blade.",
     draw=draw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step, unit
 from das3d_aug.synthesis.kinds.shapes import blob
 
 __all__ = ["dent"]
@@ -32,7 +32,7 @@ def render(canvas: Canvas, values: Values) -> None:
         canvas.foot[:] = deep > 0
 
 
-dent = Kind(
+dent = DefectKind(
     name="dent",
     about="A dent or bulge: pressed in or out, smooth, with or without a raised rim.",
     draw=draw,

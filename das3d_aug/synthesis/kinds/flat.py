@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step
 from das3d_aug.synthesis.kinds.shapes import blob, grain
 
 __all__ = ["flat"]
@@ -31,7 +31,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-flat = Kind(
+flat = DefectKind(
     name="flat",
     about="A flat spot or abrasion: relief worn away, shiny or dull, with streaks.",
     draw=draw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import path, strokes
 
 __all__ = ["fray"]
@@ -38,7 +38,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-fray = Kind(
+fray = DefectKind(
     name="fray",
     about="Fraying or fibres: thin curled strands on the part, one or many.",
     draw=draw,

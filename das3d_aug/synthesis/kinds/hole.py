@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import blob
 
 __all__ = ["chunk", "hole"]
@@ -27,7 +27,7 @@ def render(canvas: Canvas, values: Values) -> None:
         canvas.foot[:] = deep > -rim * 0.7
 
 
-hole = Kind(
+hole = DefectKind(
     name="hole",
     about="A hole: through the part, so that what lies behind is seen or nothing is measured.",
     draw=draw,
@@ -37,7 +37,7 @@ hole = Kind(
     sign=1,
 )
 
-chunk = Kind(
+chunk = DefectKind(
     name="chunk",
     about="A missing chunk: broken off at the part's edge, so that the background is seen.",
     draw=draw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step, unit
 from das3d_aug.synthesis.kinds.shapes import blob, grain
 
 __all__ = ["layer"]
@@ -27,7 +27,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = (deep > 0) & (side > 0)
 
 
-layer = Kind(
+layer = DefectKind(
     name="layer",
     about="A step or delamination: a layer lifted or sunken on one side of a line.",
     draw=draw,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import blob, fractal
 
 __all__ = ["missing"]
@@ -34,7 +34,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-missing = Kind(
+missing = DefectKind(
     name="missing",
     about="Missing volume: a hollow with a broken floor and rim, as where material tore out or was never filled.",
     draw=draw,

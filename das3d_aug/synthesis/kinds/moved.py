@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step, unit
 from das3d_aug.synthesis.kinds.shapes import blob, grain
 
 __all__ = ["bend", "shear", "shift", "stretch"]
@@ -58,7 +58,7 @@ def render_shift(canvas: Canvas, values: Values) -> None:
     _moved(canvas, np.full_like(inside, values["far"]), np.full_like(inside, side), inside)
 
 
-shear = Kind(
+shear = DefectKind(
     name="shear",
     about="Shear: two sides of a line displaced against each other.",
     draw=draw,
@@ -66,7 +66,7 @@ shear = Kind(
     size=(0.1, 0.6),
     height=(0.0, 0.0),
 )
-stretch = Kind(
+stretch = DefectKind(
     name="stretch",
     about="Stretch: structure pulled apart or pressed together.",
     draw=draw,
@@ -74,7 +74,7 @@ stretch = Kind(
     size=(0.1, 0.6),
     height=(0.0, 0.0),
 )
-bend = Kind(
+bend = DefectKind(
     name="bend",
     about="Bend: straight structure that wanders.",
     draw=draw,
@@ -82,7 +82,7 @@ bend = Kind(
     size=(0.1, 0.6),
     height=(0.0, 0.0),
 )
-shift = Kind(
+shift = DefectKind(
     name="shift",
     about="Misplacement: a piece of the part beside where it belongs.",
     draw=draw,

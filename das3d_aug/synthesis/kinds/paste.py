@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values
 from das3d_aug.synthesis.kinds.shapes import blob
 
 __all__ = ["paste"]
@@ -46,7 +46,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = inside
 
 
-paste = Kind(
+paste = DefectKind(
     name="paste",
     about="A pasted patch: a piece of the part, turned or mirrored, with its height, where another belongs.",
     draw=draw,

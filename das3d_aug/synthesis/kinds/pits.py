@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step
 from das3d_aug.synthesis.kinds.shapes import strokes
 
 __all__ = ["pits"]
@@ -38,7 +38,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-pits = Kind(
+pits = DefectKind(
     name="pits",
     about="Pits, pores or blisters: a cluster of small round holes or bumps.",
     draw=draw,

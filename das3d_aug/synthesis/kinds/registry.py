@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from das3d_aug.errors import ParameterError
-from das3d_aug.synthesis.kinds.base import Kind
+from das3d_aug.synthesis.kinds.base import DefectKind
 from das3d_aug.synthesis.kinds.contamination import contamination
 from das3d_aug.synthesis.kinds.crack import crack
 from das3d_aug.synthesis.kinds.crater import crater
@@ -29,7 +29,7 @@ __all__ = ["KINDS", "kind_named", "register_kind"]
 
 _GROUP = "das3d.kinds"
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, DefectKind] = {
     kind.name: kind
     for kind in (
         dent, missing, ridge, crater, pits, ripple, flat, crack, scratch, cut, hole, chunk, spall, contamination, stain,
@@ -39,22 +39,22 @@ KINDS: dict[str, Kind] = {
 """Every kind by its name, in the order in which they are listed."""
 
 
-def register_kind(kind: Kind) -> None:
+def register_kind(kind: DefectKind) -> None:
     """Add a kind under its name.
 
     Raises
     ------
     ParameterError
-        If it is no `Kind`, or the name is taken.
+        If it is no `DefectKind`, or the name is taken.
     """
-    if not isinstance(kind, Kind):
-        raise ParameterError(f"kind must be a das3d_aug.synthesis.kinds.Kind, got {type(kind).__name__}")
+    if not isinstance(kind, DefectKind):
+        raise ParameterError(f"kind must be a das3d_aug.synthesis.kinds.DefectKind, got {type(kind).__name__}")
     if kind.name in KINDS:
         raise ParameterError(f"kind must have a new name, {kind.name!r} is registered")
     KINDS[kind.name] = kind
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(name: str) -> DefectKind:
     """Return a kind; one that is not known is looked for among the plug-ins (entry points of ``das3d.kinds``).
 
     Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step
 from das3d_aug.synthesis.kinds.shapes import path, strokes
 
 __all__ = ["ridge"]
@@ -25,7 +25,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-ridge = Kind(
+ridge = DefectKind(
     name="ridge",
     about="A ridge or trench: a long raised or sunken line, as from a burr, a fold or a tool.",
     draw=draw,

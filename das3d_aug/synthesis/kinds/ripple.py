@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step
 from das3d_aug.synthesis.kinds.shapes import blob, grain
 
 __all__ = ["ripple"]
@@ -24,7 +24,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-ripple = Kind(
+ripple = DefectKind(
     name="ripple",
     about="Ripples or orange peel: a wavy patch on a smooth surface.",
     draw=draw,

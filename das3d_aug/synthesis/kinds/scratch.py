@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import path, strokes
 
 __all__ = ["scratch"]
@@ -41,7 +41,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > (0.1 if values["burr"] > 0.1 else 0.5)
 
 
-scratch = Kind(
+scratch = DefectKind(
     name="scratch",
     about="A scratch or drag: one groove or several side by side, with a burr of what was pushed aside.",
     draw=draw,

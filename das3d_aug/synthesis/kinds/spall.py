@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
 from das3d_aug.synthesis.kinds.shapes import blob, fractal
 
 __all__ = ["spall"]
@@ -35,7 +35,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0
 
 
-spall = Kind(
+spall = DefectKind(
     name="spall",
     about="A break or spall: the skin is gone and a rough fracture surface is seen.",
     draw=draw,

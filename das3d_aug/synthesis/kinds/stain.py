@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, Kind, Values, step, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step, unit
 from das3d_aug.synthesis.kinds.shapes import blob, fractal
 
 __all__ = ["stain"]
@@ -32,7 +32,7 @@ def render(canvas: Canvas, values: Values) -> None:
     canvas.foot[:] = deep > 0.1 * min(values["soft"], 0.5)
 
 
-stain = Kind(
+stain = DefectKind(
     name="stain",
     about="A stain or discolouration: the surface has another colour or brightness, and the same shape.",
     draw=draw,
