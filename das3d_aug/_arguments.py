@@ -5,15 +5,19 @@ The kernels see C-contiguous, native-endian, read-only arrays only, so each is c
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, quoted
 
 __all__ = [
     "as_depth",
+    "as_float",
     "as_mask",
     "as_rgb",
     "check_number",
@@ -23,6 +27,10 @@ __all__ = [
     "frozen",
 ]
 
+# Python's and NumPy's numbers; `numbers` tells a type checker nothing of their operators.
+_WHOLE: tuple[Any, ...] = (Integral,)
+_NUMBERS: tuple[Any, ...] = (Real, Decimal)
+_MAX_SIDE = 2**24
 _DEPTH_TYPES = (np.float32, np.float64, np.uint16)
 
 
@@ -70,24 +78,36 @@ def as_mask(mask: Any, shape: tuple[int, int], name: str) -> NDArray[np.bool_]:
 
 
 def check_number(name: str, value: Any, low: float, high: float) -> float:
-    """Return a number between ``low`` and ``high``, both included, as a float."""
-    if isinstance(value, bool | np.bool_ | str) or not hasattr(value, "__float__"):
-        raise ParameterError(f"{name} must be a number, got {value!r}")
-    if not low <= float(value) <= high:
-        raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {value!r}")
-    return float(value)
+    """Return a number of Python's or NumPy's between ``low`` and ``high``, both included, as a float."""
+    number = as_float(name, value)
+    if not low <= number <= high:
+        raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {quoted(value)}")
+    return number
 
 
-def check_whole(name: str, value: Any, low: int, high: int) -> None:
-    """Refuse what is no whole number between ``low`` and ``high``, both included."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ParameterError(f"{name} must be a whole number in {low} … {high}, got {value!r}")
+def as_float(name: str, value: Any) -> float:
+    """Return a number of Python's or NumPy's (Decimal and Fraction too) as a float; beyond its range it is inf."""
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+        raise ParameterError(f"{name} must be a number, got {quoted(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    except ValueError:  # Decimal("sNaN")
+        return math.nan
+
+
+def check_whole(name: str, value: Any, low: int, high: int) -> int:
+    """Return a whole number of Python's or NumPy's between ``low`` and ``high``, both included, as an int."""
+    if isinstance(value, bool) or not isinstance(value, _WHOLE) or not low <= value <= high:
+        raise ParameterError(f"{name} must be a whole number in {low} … {high}, got {quoted(value)}")
+    return int(value)
 
 
 def check_option(name: str, value: Any, options: tuple[str, ...]) -> None:
     """Refuse what is none of the options."""
-    if value not in options:
-        raise ParameterError(f"{name} must be one of {', '.join(options)}, got {value!r}")
+    if not isinstance(value, str) or value not in options:
+        raise ParameterError(f"{name} must be one of {', '.join(options)}, got {quoted(value)}")
 
 
 def check_shape(shape: Any) -> tuple[int, int]:
@@ -95,9 +115,9 @@ def check_shape(shape: Any) -> tuple[int, int]:
     try:
         height, width = (side.__index__() for side in shape)
     except (AttributeError, TypeError, ValueError):
-        raise ParameterError(f"shape must be (height, width), got {shape!r}") from None
-    if height < 1 or width < 1:
-        raise ParameterError(f"shape must be (height, width), each >= 1, got {shape!r}")
+        raise ParameterError(f"shape must be (height, width), got {quoted(shape)}") from None
+    if not (1 <= height <= _MAX_SIDE and 1 <= width <= _MAX_SIDE):
+        raise ParameterError(f"shape must be (height, width), each 1 … {_MAX_SIDE}, got {quoted(shape)}")
     return height, width
 
 

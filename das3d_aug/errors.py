@@ -6,9 +6,13 @@ tell a mistake in the input from a bug in the program.
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
+from typing import Any
 
-__all__ = ["Das3dError", "FileError", "ForegroundError", "ParameterError"]
+__all__ = ["Das3dError", "FileError", "ForegroundError", "ParameterError", "brief", "quoted"]
+
+_LONGEST = 80  # characters that a message takes from what it is about
 
 
 class Das3dError(Exception):
@@ -41,3 +45,25 @@ class FileError(Das3dError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+def quoted(value: Any) -> str:
+    """Return the `repr` of a value for a message: one line of at most 80 characters, cheap however large the value."""
+    return brief(_SHORT.repr(value))
+
+
+def brief(text: str) -> str:
+    """Return text from outside for a message: one line of at most 80 characters, and nothing that cannot be printed."""
+    line = " ".join(text[: 4 * _LONGEST].split()).encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+class _Short(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        """Spare the digits of a huge number: Python refuses to write more than 4300, and they cost their square."""
+        return repr(x) if abs(x) < 10**_LONGEST else f"a whole number of {x.bit_length()} bits"
+
+
+_SHORT = _Short()
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 4, _LONGEST - 2, _LONGEST - 2
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = _SHORT.maxset = _SHORT.maxfrozenset = 12

@@ -19,6 +19,7 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ForegroundError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.preparation import Preparation, parse_size, remove_and_resize, resize_sample
+from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import Recipe, foreground_mask, synthesize
 from das3d_aug.textures import as_source
 
@@ -77,6 +78,7 @@ def contact_sheet(
     """
     if count < 1:
         raise ParameterError(f"count must be at least 1, got {count}")
+    seed = check_seed(seed)
     target, recipe = parse_size(size), replace(recipe or Recipe(), dropout=0.0, probability=1.0)
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, quoted
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "check_seed"]
 
 T = TypeVar("T")
 
@@ -26,6 +26,23 @@ def _mix(z: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
     return z ^ (z >> 31)
+
+
+def check_seed(seed: Any, name: str = "seed") -> int:
+    """Return a seed, or another part of a stream's key, as a plain integer.
+
+    Raises
+    ------
+    ParameterError
+        If it is not an integer of 0 … 2**64 - 1.
+    """
+    try:
+        number = int(seed.__index__())
+    except (AttributeError, TypeError):  # an array has the method, and refuses
+        raise ParameterError(f"{name} must be an integer, got {quoted(seed)}") from None
+    if not 0 <= number <= _MASK:
+        raise ParameterError(f"{name} must be in 0 … 2**64 - 1, got {quoted(number)}")
+    return number
 
 
 class Stream:
@@ -51,13 +68,7 @@ class Stream:
     def __init__(self, seed: int, *, index: int = 0, epoch: int = 0) -> None:
         key = 0
         for name, value in (("seed", seed), ("epoch", epoch), ("index", index)):
-            try:
-                number = value.__index__()
-            except AttributeError:
-                raise ParameterError(f"{name} must be an integer, got {value!r}") from None
-            if not 0 <= number <= _MASK:
-                raise ParameterError(f"{name} must be in 0 … 2**64 - 1, got {number}")
-            key = _mix((key + _GAMMA + number) & _MASK)
+            key = _mix((key + _GAMMA + check_seed(value, name)) & _MASK)
         self._key = key
         self._counter = 0
 

@@ -14,7 +14,8 @@ from importlib import resources
 from typing import Any
 
 from das3d_aug import Recipe
-from das3d_aug.errors import ParameterError
+from das3d_aug._arguments import as_float
+from das3d_aug.errors import ParameterError, brief, quoted
 from das3d_aug.preparation import Preparation
 from das3d_ref.settings import (
     MODES,
@@ -60,7 +61,7 @@ class Config:
 
     def __post_init__(self) -> None:
         _one_of("mode", self.mode, MODES)
-        _whole("seed", self.seed, 0, 2**63 - 1)
+        object.__setattr__(self, "seed", _whole("seed", self.seed, 0, 2**63 - 1))
         if self.preparation.normalise == "none":
             raise ParameterError("preparation.normalise must be 'image' or 'dataset', got 'none'")
         object.__setattr__(self, "synthesis", dataclasses.replace(self.synthesis, modality=self.mode))
@@ -81,7 +82,7 @@ class Config:
             If a key is unknown or a value cannot be used.
         """
         _check_names("", cls, values)
-        _check_types("", cls, values)
+        values = _typed("", cls, values)
         sections = {name: type(section) for name, section in vars(cls()).items() if dataclasses.is_dataclass(section)}
         plain: dict[str, Any] = {
             name: _section(name, sections[name], value) if name in sections else value for name, value in values.items()
@@ -106,11 +107,11 @@ class Config:
             name, equals, text = assignment.partition("=")
             *path, last = name.strip().split(".")
             if not equals or len(path) > 1:
-                raise ParameterError(f"{assignment!r} must be section.name=value, as in training.steps=100")
+                raise ParameterError(f"{quoted(assignment)} must be section.name=value, as in training.steps=100")
             target = values.get(path[0]) if path else values
             if not isinstance(target, dict) or last not in target or isinstance(target[last], dict):
                 known = target if isinstance(target, dict) else values
-                raise ParameterError(f"{name.strip()!r} is no setting; there are {', '.join(known)}")
+                raise ParameterError(f"{quoted(name.strip())} is no setting; there are {', '.join(known)}")
             target[last] = _value(text.strip())
         return Config.from_dict(values)
 
@@ -131,7 +132,7 @@ def _section(name: str, cls: type[Any], values: Any) -> Any:
     """Build a section; `Recipe` and `Preparation` check their values themselves."""
     _check_names(f"{name}.", cls, values)
     if cls not in (Recipe, Preparation):
-        _check_types(f"{name}.", cls, values)
+        values = _typed(f"{name}.", cls, values)
     # Neither TOML nor JSON knows tuples, and TOML not None; of normalise, "none" is a value.
     return cls(
         **{
@@ -143,24 +144,30 @@ def _section(name: str, cls: type[Any], values: Any) -> Any:
 
 def _check_names(prefix: str, cls: type[Any], values: Any) -> None:
     if not isinstance(values, dict):
-        raise ParameterError(f"{prefix.rstrip('.') or 'configuration'} must be a section, got {values!r}")
+        raise ParameterError(f"{prefix.rstrip('.') or 'configuration'} must be a section, got {quoted(values)}")
     known = [entry.name for entry in dataclasses.fields(cls) if entry.init]
-    if unknown := sorted(values.keys() - known):
-        raise ParameterError(f"{prefix}{unknown[0]} is no setting; there are {', '.join(known)}")
+    if unknown := sorted(map(str, values.keys() - known)):
+        raise ParameterError(f"{prefix}{brief(unknown[0])} is no setting; there are {', '.join(known)}")
 
 
-def _check_types(prefix: str, cls: type[Any], values: dict[str, Any]) -> None:
-    """Check that a value is of its default's type; whole numbers pass for floats, and lists for tuples."""
-    defaults = vars(cls())
+def _typed(prefix: str, cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Check that a value is of its default's type; whole numbers become floats, and lists pass for tuples."""
+    defaults, typed = vars(cls()), dict(values)
     for name, value in values.items():
         kind = type(defaults[name])
         fits = isinstance(value, {float: (int, float), tuple: (list, tuple)}.get(kind, kind))
         if not dataclasses.is_dataclass(kind) and (not fits or (isinstance(value, bool) and kind is not bool)):
-            raise ParameterError(f"{prefix}{name} must be like {defaults[name]!r}, got {value!r}")
+            raise ParameterError(f"{prefix}{name} must be like {defaults[name]!r}, got {quoted(value)}")
+        if kind is float:
+            typed[name] = as_float(f"{prefix}{name}", value)
+    return typed
 
 
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (
+        ValueError,
+        RecursionError,
+    ):  # no TOML, too many digits, too deep: the setting's type says so
         return text

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, TypeAlias
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, quoted
 
 __all__ = ["MODES", "DataConfig", "LossConfig", "Mode", "NetworkConfig", "ScoreConfig", "TrainingConfig"]
 
@@ -124,9 +125,9 @@ class ScoreConfig:
 
 
 def _whole(name: str, value: int, least: int, most: int) -> int:
-    if not least <= value <= most:
-        raise ParameterError(f"{name} must be {least} … {most}, got {value!r}")
-    return value
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+        raise ParameterError(f"{name} must be {least} … {most}, got {quoted(value)}")
+    return int(value)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
 from das3d_aug.datasets.listing import Group, list_groups
-from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, read_bytes, read_plane, read_rgb
+from das3d_aug.errors import FileError, ParameterError, quoted
+from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_rgb, read_yaml
 from das3d_aug.geometry import Intrinsics
 
 __all__ = ["EyecandiesDataset", "encode_eyecandies"]
@@ -257,7 +257,7 @@ def _depth(path: Path, info_path: Path) -> NDArray[np.float32]:
     stored = read_plane(path)
     if stored.dtype != np.uint16:
         raise FileError(path, f"16-bit integers are expected, got {stored.dtype}")
-    info = _read_yaml(info_path)
+    info = read_yaml(info_path, limit=_MAX_YAML_BYTES)
     try:
         low, high = (float(info["normalization"][name]) for name in ("min", "max"))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -269,21 +269,7 @@ def _depth(path: Path, info_path: Path) -> NDArray[np.float32]:
 
 
 def _label(path: Path) -> int:
-    value = _read_yaml(path).get("anomalous")
-    if value not in (0, 1):
-        raise FileError(path, f"anomalous: 0 or 1 is expected, got {value!r:.40}")
+    value = read_yaml(path, limit=_MAX_YAML_BYTES).get("anomalous")
+    if not isinstance(value, (int, float)) or value not in (0, 1):
+        raise FileError(path, f"anomalous: 0 or 1 is expected, got {quoted(value)}")
     return int(value)
-
-
-def _read_yaml(path: Path) -> dict[Any, Any]:
-    data = read_bytes(path)
-    if len(data) > _MAX_YAML_BYTES:
-        raise FileError(path, f"holds more than {_MAX_YAML_BYTES} bytes; these files are small")
-    try:
-        content = yaml.safe_load(data)
-    except Exception as error:  # the parser promises no family of errors for damaged input
-        reason = (str(error).splitlines() or [""])[0]
-        raise FileError(path, f"is not YAML: {type(error).__name__} {reason}") from error
-    if not isinstance(content, dict):
-        raise FileError(path, f"a YAML mapping is expected, got {type(content).__name__}")
-    return content

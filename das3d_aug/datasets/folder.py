@@ -29,9 +29,18 @@ from numpy.typing import NDArray
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, known_shapes, safe_parts
 from das3d_aug.datasets.listing import Group, list_files, list_groups
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_organized, read_plane, read_rgb
+from das3d_aug.files import (
+    camera_file,
+    encode_mask,
+    encode_png,
+    encode_tiff,
+    read_camera_for,
+    read_organized,
+    read_plane,
+    read_rgb,
+)
 from das3d_aug.files.clouds import CLOUD_SUFFIXES
-from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth, read_camera
+from das3d_aug.geometry import Camera, move_along_rays, points_to_depth, range_to_depth
 
 __all__ = ["FolderDataset", "encode_folder"]
 
@@ -49,7 +58,7 @@ class FolderDataset(Dataset):
     Parameters
     ----------
     root : pathlib.Path
-        The folder; ``intrinsics.json`` or ``camera.json`` in it is read as the camera.
+        The folder; ``intrinsics.json``, ``camera.yaml`` … in it is read as the camera (`das3d_aug.files.camera_file`).
     how : str
         How it was recognised.
     depth_scale : float, optional
@@ -115,8 +124,9 @@ class FolderDataset(Dataset):
         self.encoding = encoding
         self.depth_kind = depth_kind
         self.cloud_width = cloud_width
+        self._cameras: dict[tuple[int, ...], tuple[Camera | None, tuple[str, ...]]] = {}
         super().__init__(root, how, entries=[entry for group in groups for entry in _entries(group)])
-        if depth_kind == "range" and self._camera() is None:
+        if depth_kind == "range" and camera_file(root) is None:
             raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
 
     @classmethod
@@ -155,6 +165,7 @@ class FolderDataset(Dataset):
         mask = self.marked(entry, "mask", partner=partner, expected=rgb.shape)
         if mask is None and entry.label == 0:
             mask = np.zeros(rgb.shape[:2], dtype=bool)
+        camera, notes = self._camera(depth.shape)
         return Sample(
             entry=entry,
             rgb=rgb,
@@ -162,17 +173,20 @@ class FolderDataset(Dataset):
             valid=np.isfinite(depth) & (depth > 0),
             unit=unit,
             xyz=xyz,
-            intrinsics=self._camera(),
+            intrinsics=camera,
+            warnings=notes,
             mask=mask,
             foreground=self.marked(entry, "foreground", partner=partner, expected=rgb.shape),
         )
 
-    def _camera(self) -> Camera | None:
-        for name in ("intrinsics.json", "camera.json"):
-            path = self.root / name
-            if path.exists():
-                return read_camera(contained(self.root, path))
-        return None
+    def _camera(self, shape: tuple[int, ...]) -> tuple[Camera | None, tuple[str, ...]]:
+        """Return the camera of images of a size, and what its file says beside; it is read once."""
+        if shape not in self._cameras:
+            path = camera_file(self.root)
+            none: tuple[None, tuple[str, ...]] = (None, ())
+            found = none if path is None else read_camera_for(path, shape, depth_scale=self.depth_scale)
+            self._cameras[shape] = found
+        return self._cameras[shape]
 
     def _depth(self, path: Path) -> tuple[NDArray[np.float32], str]:
         stored = read_plane(path, name="depth")
@@ -191,7 +205,7 @@ class FolderDataset(Dataset):
             depth = self._scaled(_sunrgbd(stored) if self.encoding == "sunrgbd" else _nyu(stored))
             if self.depth_scale is None:
                 unit = self.unit or "mm"
-        camera = self._camera() if self.depth_kind == "range" else None
+        camera = self._camera(stored.shape)[0] if self.depth_kind == "range" else None
         return depth if camera is None else range_to_depth(depth, camera), unit
 
     def _scaled(self, stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -3,15 +3,17 @@
 Here lives what knows a file format and nothing of data sets.  It may import geometry and the ground.
 """
 
+from das3d_aug.files.camera_files import camera_file, read_camera, read_camera_for
 from das3d_aug.files.clouds import OrganizedCloud, read_organized
 from das3d_aug.files.decode import MAX_PIXELS, read_bytes
-from das3d_aug.files.documents import read_json
+from das3d_aug.files.documents import read_json, read_toml, read_yaml
 from das3d_aug.files.images import encode_mask, encode_png, encode_tiff, read_array, read_plane, read_rgb
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
 
 __all__ = [
     "MAX_PIXELS",
     "OrganizedCloud",
+    "camera_file",
     "contained",
     "encode_mask",
     "encode_png",
@@ -19,10 +21,14 @@ __all__ = [
     "open_atomic",
     "read_array",
     "read_bytes",
+    "read_camera",
+    "read_camera_for",
     "read_json",
     "read_organized",
     "read_plane",
     "read_rgb",
+    "read_toml",
+    "read_yaml",
     "sweep_partials",
     "write_atomic",
 ]

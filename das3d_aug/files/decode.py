@@ -87,14 +87,14 @@ def damage_named(path: Path, kind: str) -> Iterator[None]:
         raise FileError(path, f"damaged {kind}: {type(error).__name__} {reason}") from error
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return what a regular file of at most `MAX_BYTES` holds."""
+def read_bytes(path: Path, *, limit: int = MAX_BYTES) -> bytes:
+    """Return what a regular file of at most ``limit`` bytes holds."""
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
             raise FileError(path, "is not a file")
-        if about.st_size > MAX_BYTES:
-            raise FileError(path, f"holds {about.st_size} bytes; at most {MAX_BYTES} are read")
+        if about.st_size > limit:
+            raise FileError(path, f"holds {about.st_size} bytes; at most {limit} are read")
         return path.read_bytes()
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error

@@ -17,6 +17,7 @@ from das3d_aug.datasets import encode_mvtec3d
 from das3d_aug.datasets.demo import FAMILIES, DemoItem, demo_plan, make_part
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json, sweep_partials, write_atomic
+from das3d_aug.randomness import check_seed
 from das3d_aug.runs.folder import sole_writer, to_json
 from das3d_aug.runs.workers import unordered_map
 
@@ -65,6 +66,7 @@ def write_demo_set(
     FileError
         If ``out`` cannot be written, is in use, or holds anything but a demo set of these settings.
     """
+    seed = check_seed(seed)
     counts = {"train": train, "validation": validation, "good": good, "per_defect": per_defect}
     items = tuple(demo_plan(families=families, seed=seed, **counts))
     if not items:

@@ -32,6 +32,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation.formats import FORMATS, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
+from das3d_aug.randomness import check_seed
 from das3d_aug.runs.folder import (
     claim,
     completed,
@@ -153,6 +154,7 @@ def generate(
         If ``out`` cannot be written, lies in the source, is not empty, is in use, or was written with other
         settings; or if the source has no normal sample, or none that can be read.
     """
+    seed = check_seed(seed)
     for name, value, least in (
         ("per_image", per_image, 1),
         ("shard_size", shard_size, 1),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from das3d_aug.errors import ParameterError
 from das3d_aug.preparation.resize import parse_size
-from das3d_aug.randomness import Stream
+from das3d_aug.randomness import check_seed
 
 __all__ = ["Preparation"]
 
@@ -102,7 +102,7 @@ class Preparation:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ParameterError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        Stream(self.seed)
+        object.__setattr__(self, "seed", check_seed(self.seed))
         object.__setattr__(self, "size", parse_size(self.size))
 
     @classmethod

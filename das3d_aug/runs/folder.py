@@ -123,11 +123,11 @@ def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> dict[st
     """
     try:
         data = (out / mark).read_bytes()
-        record = json.loads(data)
+        record = read_json(out / mark, data=data)
         files: dict[str, str] = record["files"]
         if all((out / path).is_file() for path in files) and set(samples) <= set(record.get("samples", ())):
             return {**files, mark: digest(data)}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, FileError, KeyError, TypeError, AttributeError):
         pass  # absent or damaged: the sample is made again
     return None
 

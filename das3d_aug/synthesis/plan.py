@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import FileError, ParameterError, brief, quoted
+from das3d_aug.files import read_json
+from das3d_aug.synthesis.defects import Defects
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.textures import TexturePlan
 
 __all__ = ["Plan"]
 
 VERSION = 1  # of the plan's fields and of what they mean
+_WITH_DEFECTS = 2  # of a plan of other kinds than the paper's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,7 @@ class Plan:
     beta: float
     texture: TexturePlan
     version: int = VERSION
+    defects: Defects | None = None
 
     def with_texture(self, name: str) -> Plan:
         """Return the plan with its texture's name filled in."""
@@ -98,6 +103,9 @@ class Plan:
         """Return plain numbers, strings, lists and dicts, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["texture"] = self.texture.to_dict()
+        del values["defects"]
+        if self.defects is not None:
+            values |= {"version": _WITH_DEFECTS, "defects": self.defects.to_dict()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -112,16 +120,15 @@ class Plan:
         if not isinstance(values, dict):
             raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
         if values.get("version") != VERSION:
-            raise ParameterError(f"plan has version {values.get('version')!r}; this das3d reads version {VERSION}")
+            raise ParameterError(
+                f"plan has version {quoted(values.get('version'))}; this das3d reads version {VERSION}"
+            )
         names = {f.name for f in dataclasses.fields(cls)}
         if values.keys() != names:
-            raise ParameterError(f"plan has missing or unknown keys: {sorted(values.keys() ^ names)}")
-        plain: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-        }
-        plan = cls(**plain | {"texture": TexturePlan.from_dict(values["texture"])})
-        _check(plan)
-        return plan
+            raise ParameterError(
+                f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}"
+            )
+        return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]))
 
     def to_json(self) -> str:
         """Return the plan as one line of JSON."""
@@ -130,38 +137,48 @@ class Plan:
     @classmethod
     def from_json(cls, text: str) -> Plan:
         """Rebuild a plan from `to_json`; raises `ParameterError` as `from_dict` does."""
+        if not isinstance(text, str):
+            raise ParameterError(f"plan must be JSON text, got {quoted(text)}")
         try:
-            values = json.loads(text)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"plan is not JSON: {error}") from None
-        return cls.from_dict(values)
+            return cls.from_dict(read_json("plan", data=text.encode("utf-8", "surrogatepass")))
+        except FileError as error:
+            raise ParameterError(f"plan {error.reason}") from None
 
 
-def _check(plan: Plan) -> None:
-    """Refuse numbers that the kernels cannot take (a plan may come from a file)."""
-    check_shape(plan.shape)
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields but for the texture, as the kernels take them: ints in the place of floats compile them anew.
+
+    Numbers that the kernels cannot take are refused: a plan may come from a file.
+    """
+    plain: dict[str, Any] = {"shape": check_shape(values["shape"])}
     for name in ("anomalous", "drop_rgb", "drop_depth", "skew"):
-        if not isinstance(getattr(plan, name), bool):
-            raise ParameterError(f"{name} must be true or false, got {getattr(plan, name)!r}")
-    check_whole("noise_seed", plan.noise_seed, 0, 2**64 - 1)
-    for name, length in (("resolution", 2), ("alpha", 2), ("covariance", 3)):
-        value = getattr(plan, name)
-        if not isinstance(value, tuple) or len(value) != length:
-            raise ParameterError(f"{name} must be {length} numbers, got {value!r}")
-    for cells in plan.resolution:
-        check_whole("resolution", cells, 1, 4096)
-    for value in (*plan.alpha, *plan.covariance):
-        check_number("alpha and covariance", value, -1e6, 1e6)
-    row, both, column = plan.covariance
+        if not isinstance(values[name], bool):
+            raise ParameterError(f"{name} must be true or false, got {quoted(values[name])}")
+        plain[name] = values[name]
+    for name, low, high in (("noise_seed", 0, 2**64 - 1), ("version", VERSION, VERSION)):
+        plain[name] = check_whole(name, values[name], low, high)
+    plain["resolution"] = tuple(
+        check_whole("resolution", cells, 1, 4096) for cells in _several(values, "resolution", 2)
+    )
+    for name, length in (("alpha", 2), ("covariance", 3)):
+        plain[name] = tuple(check_number(name, value, -1e6, 1e6) for value in _several(values, name, length))
+    row, both, column = plain["covariance"]
     if row <= 0 or row * column - both * both <= 0:
-        raise ParameterError(f"covariance must be positive definite, got {plan.covariance!r}")
-    check_number("rotation", plan.rotation, -360, 360)
-    check_number("threshold", plan.threshold, 0, 1)
-    if plan.area is not None:
-        check_number("area", plan.area, 1e-6, 1)
-    for name in ("dent", "bump"):
-        check_number(name, getattr(plan, name), 0, 1e9)
-    check_number("mask_threshold", plan.mask_threshold, 1e-12, 1e9)
-    check_number("beta", plan.beta, 0, 1)
-    check_option("magnitude_unit", plan.magnitude_unit, ("range", "depth"))
-    check_option("depth_axis", plan.depth_axis, ("away", "towards"))
+        raise ParameterError(f"covariance must be positive definite, got {quoted(plain['covariance'])}")
+    for name, least, most in (
+        ("rotation", -360, 360), ("threshold", 0, 1), ("area", 1e-6, 1), ("dent", 0, 1e9), ("bump", 0, 1e9),
+        ("mask_threshold", 1e-12, 1e9), ("beta", 0, 1),
+    ):  # fmt: skip
+        unset = name == "area" and values[name] is None
+        plain[name] = None if unset else check_number(name, values[name], least, most)
+    for name, options in (("magnitude_unit", ("range", "depth")), ("depth_axis", ("away", "towards"))):
+        check_option(name, values[name], options)
+        plain[name] = values[name]
+    return plain
+
+
+def _several(values: Mapping[str, Any], name: str, length: int) -> Sequence[Any]:
+    value = values[name]
+    if not isinstance(value, (list, tuple)) or len(value) != length:
+        raise ParameterError(f"{name} must be {length} numbers, got {quoted(value)}")
+    return value

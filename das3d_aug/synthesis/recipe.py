@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, brief, quoted
+from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.plan import Plan
@@ -113,19 +113,18 @@ class Recipe:
             ("bump_magnitude", 0, 1e9), ("beta", 0, 1),
         ):  # fmt: skip
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
-        for name in ("probability", "dropout"):
-            check_number(name, getattr(self, name), 0, 1)
-        check_number("mask_threshold", self.mask_threshold, 1e-12, 1e9)
-        check_whole("texture_operations", self.texture_operations, 0, 9)
-        if self.reference_size is not None:
-            check_whole("reference_size", self.reference_size, 1, 2**20)
+        for name, least, most in (("probability", 0, 1), ("dropout", 0, 1), ("mask_threshold", 1e-12, 1e9)):
+            object.__setattr__(self, name, check_number(name, getattr(self, name), least, most))
+        for name, first, last in (("texture_operations", 0, 9), ("reference_size", 1, 2**20)):
+            if name != "reference_size" or self.reference_size is not None:
+                object.__setattr__(self, name, check_whole(name, getattr(self, name), first, last))
         check_option("magnitude_unit", self.magnitude_unit, ("range", "depth"))
         check_option("depth_axis", self.depth_axis, ("away", "towards"))
         check_option("modality", self.modality, ("rgbd", "rgb", "depth"))
         if not isinstance(self.skew, bool):
-            raise ParameterError(f"skew must be true or false, got {self.skew!r}")
+            raise ParameterError(f"skew must be true or false, got {quoted(self.skew)}")
         if any(cells != int(cells) or int(cells) & (int(cells) - 1) for cells in self.resolution):
-            raise ParameterError(f"resolution must be powers of two, got {self.resolution!r}")
+            raise ParameterError(f"resolution must be powers of two, got {quoted(self.resolution)}")
         low, high = (int(cells) for cells in self.resolution)
         object.__setattr__(self, "resolution", (low, high))
         object.__setattr__(self, "_octaves", (low.bit_length() - 1, high.bit_length() - 1))
@@ -171,7 +170,7 @@ class Recipe:
             dent=stream.uniform(*self.magnitude),
             bump=stream.uniform(*(self.magnitude if self.bump_magnitude is None else self.bump_magnitude)),
             magnitude_unit=self.magnitude_unit,
-            mask_threshold=float(self.mask_threshold),
+            mask_threshold=self.mask_threshold,
             depth_axis=self.depth_axis,
             beta=stream.uniform(*self.beta),
             texture=draw_texture(stream, operations=self.texture_operations),
@@ -190,7 +189,7 @@ class Recipe:
         names = [f.name for f in dataclasses.fields(cls) if f.init]
         unknown = sorted(map(str, values.keys() - set(names)))
         if unknown:
-            raise ParameterError(f"recipe has no field {', '.join(unknown)}; there are {', '.join(names)}")
+            raise ParameterError(f"recipe has no field {brief(', '.join(unknown))}; there are {', '.join(names)}")
         return cls(**values)
 
     @classmethod
@@ -202,10 +201,7 @@ class Recipe:
         FileError
             If the file cannot be read, is not TOML, or a value cannot be used.
         """
-        try:
-            values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise FileError(path, f"cannot be read as TOML: {error}") from None
+        values = read_toml(path)
         try:
             return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})
         except ParameterError as error:
@@ -222,8 +218,8 @@ def _range(name: str, value: Any, low: float, high: float) -> Range | None:
     if value is None and name in ("area", "bump_magnitude"):
         return None
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ParameterError(f"{name} must be a range (low, high), got {value!r}")
+        raise ParameterError(f"{name} must be a range (low, high), got {quoted(value)}")
     first, second = (check_number(name, end, low, high) for end in value)
     if first > second:
-        raise ParameterError(f"{name} must be a range (low, high) with low <= high, got {value!r}")
+        raise ParameterError(f"{name} must be a range (low, high) with low <= high, got {quoted(value)}")
     return first, second

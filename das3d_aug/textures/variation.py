@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._arguments import frozen
+from das3d_aug._arguments import as_float, frozen
 from das3d_aug._jit import kernel
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 
 __all__ = ["TexturePlan", "colour_matrix", "draw_texture", "sharpness", "tone_table"]
@@ -81,18 +81,18 @@ class TexturePlan:
         """
         keys = {field.name for field in fields(cls)}
         if not isinstance(plan, dict) or plan.keys() != keys:
-            raise ParameterError(f"texture plan must have the keys {sorted(keys)}, got {plan!r}")
+            raise ParameterError(f"texture plan must have the keys {sorted(keys)}, got {quoted(plan)}")
         pick, name = plan["pick"], plan["name"]
         if not isinstance(pick, int) or not 0 <= pick < 2**64:
-            raise ParameterError(f"pick must be an integer of 64 bits, got {pick!r}")
+            raise ParameterError(f"pick must be an integer of 64 bits, got {quoted(pick)}")
         if not (name is None or isinstance(name, str)):
-            raise ParameterError(f"name must be a string or None, got {name!r}")
+            raise ParameterError(f"name must be a string or None, got {quoted(name)}")
         row, column, rotation = (_finite(key, plan[key]) for key in ("row", "column", "rotation"))
         scale = _finite("scale", plan["scale"])
         if scale <= 0.0:
             raise ParameterError(f"scale must be > 0, got {scale!r}")
         if not isinstance(plan["operations"], list | tuple):
-            raise ParameterError(f"operations must be a list, got {plan['operations']!r}")
+            raise ParameterError(f"operations must be a list, got {quoted(plan['operations'])}")
         operations = tuple(_as_operation(operation) for operation in plan["operations"])
         return cls(
             pick=pick,
@@ -281,19 +281,19 @@ def _draw_operation(stream: Stream, name: str) -> Operation:
 def _as_operation(operation: Any) -> Operation:
     names = list(_OPERATIONS)  # a list: what was given need not be hashable
     if not isinstance(operation, list | tuple) or not operation or operation[0] not in names:
-        raise ParameterError(f"operation must be one of {', '.join(names)} and its numbers, got {operation!r}")
+        raise ParameterError(f"operation must be one of {', '.join(names)} and its numbers, got {quoted(operation)}")
     name, values = operation[0], tuple(_finite(operation[0], value) for value in operation[1:])
     expected = len(_OPERATIONS[name])
     if len(values) != expected:
-        raise ParameterError(f"{name} takes {expected} numbers, got {operation!r}")
+        raise ParameterError(f"{name} takes {expected} numbers, got {quoted(operation)}")
     if name == "gamma" and min(values) <= 0.0:
-        raise ParameterError(f"gamma must be > 0, got {operation!r}")
+        raise ParameterError(f"gamma must be > 0, got {quoted(operation)}")
     if name == "posterize" and values[0] not in range(1, 9):
-        raise ParameterError(f"posterize must be 1 … 8 bits, got {operation!r}")
+        raise ParameterError(f"posterize must be 1 … 8 bits, got {quoted(operation)}")
     return name, *values
 
 
 def _finite(name: str, value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    raise ParameterError(f"{name} must be a finite number, got {value!r}")
+    if isinstance(value, int | float) and math.isfinite(number := as_float(name, value)):
+        return number
+    raise ParameterError(f"{name} must be a finite number, got {quoted(value)}")

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from das3d_aug.datasets import Dataset, Entry, Sample
 from das3d_aug.datasets.base import check_size
 from das3d_aug.errors import Das3dError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_organized, read_plane, read_rgb
-from das3d_aug.geometry import points_to_depth, read_camera
+from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_for, read_organized, read_plane, read_rgb
+from das3d_aug.geometry import points_to_depth
 from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.judge import Progress, _map_name
 from das3d_ref.model import Detector, Prediction
@@ -43,7 +43,7 @@ def read_pair(
     depth, xyz : pathlib.Path
         One of them: an image of depth, or organised points (`das3d_aug.files.clouds`).
     intrinsics : pathlib.Path, optional
-        The camera, as for `das3d_aug.geometry.read_camera`.
+        The camera, as for `das3d_aug.files.read_camera_for`.
     depth_scale : float
         Stored numbers per unit.
     unit : str
@@ -70,9 +70,11 @@ def read_pair(
         else:
             raise ParameterError(f"{rgb}: needs its depth or its points, one of them: give --depth or --xyz")
     entry = Entry(key=rgb.stem, split="", defect="", label=None, files={"rgb": rgb})
-    camera = None if intrinsics is None else read_camera(intrinsics)
+    camera, notes = (None, ()) if intrinsics is None else read_camera_for(intrinsics, z.shape)
     valid = np.isfinite(z) & (z > 0)
-    return Sample(entry=entry, rgb=image, depth=z, valid=valid, unit=unit, xyz=points, intrinsics=camera)
+    return Sample(
+        entry=entry, rgb=image, depth=z, valid=valid, unit=unit, xyz=points, intrinsics=camera, warnings=notes
+    )
 
 
 def predict_all(

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.errors import ParameterError
+from das3d_aug.randomness import check_seed
 from das3d_ref.metrics.counting import Counts, Marked, count, mark
 
 __all__ = [
@@ -171,6 +172,7 @@ def measure(
     ParameterError
         As for `image_auroc`.
     """
+    seed = check_seed(seed)
     start, end, recall = _roc(scores, labels, np.ones((1, len(scores))))
     figures = {"I-AUROC": float(_area(start, end, recall, 1.0)[0])}
     curves = {} if np.isnan(figures["I-AUROC"]) else {"ROC": _thinned(np.append(0, end), np.append(0, recall))}

@@ -109,7 +109,7 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / STATE
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about: dict[str, Any] = json.loads((file.metadata() or {})["das3d"])
+            about = read_json(path, data=(file.metadata() or {})["das3d"].encode())
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
         found = about["format"]
     except OSError as error:

@@ -25,6 +25,7 @@ from scipy import special
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json, write_atomic
+from das3d_aug.randomness import check_seed
 from das3d_aug.runs.folder import to_json
 from das3d_ref.studies.benchmark import Benchmark, Progress, Report, Run, benchmark
 from das3d_ref.studies.cells import Study, run_cell
@@ -197,7 +198,7 @@ def compare(
     -------
     Comparison
     """
-    source = np.random.default_rng(seed)
+    source = np.random.default_rng(check_seed(seed))
     per_seed, drawn = [], []
     for first, second, labels in pairs:
         wins = _wins(first, labels) - _wins(second, labels)  # seeds x good x bad

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 
+import numpy as np
 import pytest
 
 from das3d_aug.errors import ParameterError
@@ -133,3 +134,30 @@ def test_the_package_s_example_runs():
     import das3d_ref
 
     assert doctest.testmod(das3d_ref).failed == 0
+
+
+def test_numbers_are_stored_as_their_defaults_are():
+    values = {"seed": np.int64(3), "training": {"clip": 2, "learning_rate": 1}, "score": {"false_positives": 0}}
+    config = Config.from_dict(values)
+    assert (config.seed, config.training.clip, config.training.learning_rate) == (3, 2.0, 1.0)
+    found = (config.training.clip, config.training.learning_rate, config.score.false_positives, config.seed)
+    assert [type(value) for value in found] == [float, float, float, int]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "name"),
+    [
+        ("training.steps=" + "[" * 5000, "training.steps"),
+        ("training.steps=1" + "0" * 5000, "training.steps"),
+        ("training.clip=1" + "0" * 400, "training.clip"),
+        ("synthesis.magnitude=[0, 1" + "0" * 400 + "]", "magnitude"),
+        ("seed=1" + "0" * 400, "seed"),
+        ("x" * 5000 + "=1", "is no setting"),
+        ("training.steps" + "x" * 5000, "must be section.name=value"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_numbers_beyond_a_float_and_endless_text_are_refused_in_one_short_line(assignment, name):
+    with pytest.raises(ParameterError, match=name) as caught:
+        Config().override([assignment])
+    assert len(str(caught.value)) < 250

@@ -78,6 +78,7 @@ def test_the_demo_set_reaches_no_code_of_the_synthesis() -> None:
         "math",
         "numpy",
         "pathlib",
+        "reprlib",
         "typing",
     }
 

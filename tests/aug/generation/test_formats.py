@@ -18,10 +18,10 @@ from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.datasets.webdataset import WebDatasetDataset
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff, read_plane
+from das3d_aug.files import encode_png, encode_tiff, read_camera, read_plane
 from das3d_aug.generation import generate
 from das3d_aug.generation.formats import FORMATS, default_format
-from das3d_aug.geometry import Intrinsics, Orthographic, read_camera
+from das3d_aug.geometry import Intrinsics, Orthographic
 from das3d_aug.preparation import resize_sample
 from das3d_aug.synthesis import Plan, Recipe, Severity, kind_of, measure_severity, render, synthesize
 

@@ -64,7 +64,7 @@ def test_recipe_from_toml(tmp_path):
     assert Recipe.from_toml(path) == Recipe(sigma=(2, 2), area=None, magnitude_unit="depth")
     for text, said in (
         ("sgima = 3", "no field sgima"),
-        ("sigma = ", "cannot be read as TOML"),
+        ("sigma = ", "is not TOML"),
         ("beta = [0, 2]", "beta"),
     ):
         path.write_text(text)
