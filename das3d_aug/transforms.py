@@ -4,8 +4,8 @@ A transform draws one 64-bit seed from albumentations' own generator and stores 
 parameters, so ``Compose(seed=…)`` decides the defects and `ReplayCompose` repeats them to the byte;
 ``transform.recipe.draw(depth.shape, seed=seed)`` is the `Plan` behind a recorded seed.  The depth is a target
 of its own: in ``additional_targets={"depth": "mask"}`` it is flipped, cropped and resized with the image, but
-never clipped or blurred like one.  Flips and sizes may come before or after, `Normalize` and `ToTensorV2`
-come after.  So do crops, unless a foreground is given: a crop may leave no background to tell the part from.
+never clipped or blurred like one.  Flips, crops and sizes may come before or after, `Normalize` and `ToTensorV2`
+come after.  A crop may leave no background to tell the part from: then all of it counts as the part.
 
 This is the only file that knows albumentations, 2.0.8 or its successor albumentationsx.
 """
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis import Recipe, render
+from das3d_aug.synthesis import Recipe, synthesize
 from das3d_aug.textures import as_source
 
 # Importing albumentations asks the network for its newest version unless this is set; it is the one setting
@@ -34,6 +34,7 @@ import albumentations as A
 
 __all__ = ["DAS3DAnomaly", "DepthAnomaly", "TextureAnomaly", "worker_init_fn"]
 
+_POLICIES = ("auto", "all", "plane")
 _HOLDERS = frozenset({"transform", "transforms", "dataset", "datasets"})
 
 
@@ -47,12 +48,13 @@ class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
     texture : str or pathlib.Path, optional
         A folder of texture images; procedural textures without it.
     image, depth, mask : str
-        Names of the targets: image uint8 or float32, H x W x 3; depth uint16, float32 or float64, H x W (or
-        H x W x 1) in the unit of the recipe, 0 or NaN where invalid; mask of any dtype, H x W (or H x W x 1).
-        Shapes and dtypes stay as they are.
-    foreground : str, optional
-        Name of a target, H x W, that is non-zero where defects may start; estimated from the depth
-        without it, and where a sample has none.
+        Names of the targets: image uint8, or float32 in [0, 1], H x W x 3, or grey (H x W or H x W x 1); depth uint16,
+        float32 or float64, H x W (or H x W x 1) in the unit of the recipe, 0 or NaN where invalid; mask of any
+        dtype, H x W (or H x W x 1).  Shapes and dtypes stay as they are.  A sample without image or without
+        depth gets its defect in the other one.
+    foreground : {"auto", "all", "plane"} or str
+        Where defects may start: a policy of `das3d_aug.find_foreground`, or the name of a target, H x W, that is
+        non-zero there ("auto" where a sample has none).
     on_empty : {"raise", "skip"}
         What to do with a sample that has no pixel for a defect: raise `ForegroundError`, or leave it alone.
     p : float
@@ -92,7 +94,7 @@ class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
         image: str = "image",
         depth: str = "depth",
         mask: str = "mask",
-        foreground: str | None = None,
+        foreground: str | None = "auto",
         on_empty: Literal["raise", "skip"] = "raise",
         p: float = 0.5,
     ) -> None:
@@ -104,7 +106,8 @@ class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
             raise ParameterError(f"recipe must be a Recipe or its dict, got {recipe!r}")
         if not (texture is None or isinstance(texture, str | Path)):
             raise ParameterError(f"texture must be None or the path of a folder, got {texture!r}")
-        names = [image, depth, mask] + ([] if foreground is None else [foreground])
+        foreground = foreground or "auto"  # pipelines saved by version 0.1.0 say None
+        names = [image, depth, mask] + ([] if foreground in _POLICIES else [foreground])
         if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
             raise ParameterError(f"image, depth, mask and foreground must be distinct names, got {names}")
         if on_empty not in ("raise", "skip"):
@@ -127,7 +130,7 @@ class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
     def targets(self) -> dict[str, Callable[..., Any]]:
         """The names that a strict `Compose` lets pass; `apply_with_params` handles them together."""
         names = (self.image, self.depth, self.mask, self.foreground)
-        return {name: self.apply for name in names if name is not None}
+        return {name: self.apply for name in names if name not in _POLICIES}
 
     def update_transform_params(
         self, params: dict[str, Any], data: dict[str, Any], invocation: Any = None, targets: Any = None
@@ -143,33 +146,34 @@ class DAS3DAnomaly(A.BasicTransform):  # type: ignore[misc]
     def apply_with_params(self, params: Any, *_: Any, **targets: Any) -> dict[str, Any]:
         """Return the targets with the defect of ``params["seed"]`` on them; nothing given is changed."""
         seed: int = getattr(params, "params", params)["seed"]  # albumentationsx wraps the dict
-        for name in (self.image, self.depth):
-            if targets.get(name) is None:
-                raise ParameterError(f"target {name!r} is missing: got {', '.join(targets)}")
-        image, depth = targets[self.image], targets[self.depth]
-        flat = _plane(depth, self.depth)
+        made = {name: targets[name] for name in (self.image, self.depth) if targets.get(name) is not None}
+        for name, needed in ((self.image, "rgb"), (self.depth, "depth")):
+            if name not in made and (self.recipe.modality == needed or not made):
+                raise ParameterError(f"target {name!r} is missing: got {', '.join(targets) or 'none'}")
+        flat = {name: _plane(array, name, colour=name == self.image) for name, array in made.items()}
+        shape = flat[self.depth if self.depth in flat else self.image].shape[:2]
         mask = targets.get(self.mask)
         if mask is None:
-            mask = np.zeros(flat.shape, np.uint8)
-        elif _plane(mask, self.mask).shape != flat.shape:
-            raise ParameterError(f"target {self.mask!r} must be {flat.shape}, got the shape {mask.shape}")
-        foreground = None if self.foreground is None else targets.get(self.foreground)
-        if foreground is not None:
-            foreground = _plane(foreground, self.foreground) != 0
+            mask = np.zeros(shape, np.uint8)
+        elif _plane(mask, self.mask).shape != shape:
+            raise ParameterError(f"target {self.mask!r} must be {shape}, got the shape {mask.shape}")
+        foreground: Any = self.foreground
+        if foreground not in _POLICIES:
+            given = targets.get(foreground)
+            foreground = "auto" if given is None else _plane(given, foreground) != 0
 
-        plan = self.recipe.draw(flat.shape, seed=seed)
+        image, depth = flat.get(self.image), flat.get(self.depth)
         try:
-            pair = render(image, flat, plan, texture=self._textures, foreground=foreground)
+            pair = synthesize(
+                image, depth, recipe=self.recipe, seed=seed, texture=self._textures, foreground=foreground
+            )
         except ForegroundError:
             if self.on_empty == "raise":
                 raise
-            return {**targets, self.image: image.copy(), self.depth: depth.copy(), self.mask: mask.copy()}
-        return {
-            **targets,
-            self.image: pair.rgb,
-            self.depth: pair.depth.reshape(depth.shape),
-            self.mask: _marked(mask, pair.mask),
-        }
+            return {**targets, **{name: array.copy() for name, array in made.items()}, self.mask: mask.copy()}
+        after: dict[str, Any] = {self.image: pair.rgb, self.depth: pair.depth}
+        changed = {name: after[name].reshape(array.shape) for name, array in made.items()}
+        return {**targets, **changed, self.mask: _marked(mask, pair.mask)}
 
     def get_transform_init_args(self) -> dict[str, Any]:
         """Return the arguments as JSON has them; the recipe in full, so a later default changes nothing."""
@@ -245,13 +249,14 @@ def worker_init_fn(worker_id: int) -> None:
         _reseed(pipeline, stream)
 
 
-def _plane(array: Any, name: str | None) -> NDArray[Any]:
-    """View H x W x 1 as H x W: albumentationsx hands every mask on with a channel."""
+def _plane(array: Any, name: str, *, colour: bool = False) -> NDArray[Any]:
+    """View H x W x 1 as H x W: albumentationsx hands every mask on with a channel.  Colour may have three."""
     if not isinstance(array, np.ndarray):
         raise ParameterError(f"target {name!r} must be a NumPy array, got {type(array).__name__}")
-    plane: NDArray[Any] = array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    if plane.ndim != 2:
-        raise ParameterError(f"target {name!r} must be H x W, got the shape {array.shape}")
+    plane: NDArray[Any] = array[:, :, 0] if array.shape[2:] == (1,) else array
+    if plane.ndim != 2 and not (colour and plane.shape[2:] == (3,)):
+        wanted = "H x W x 3 or H x W" if colour else "H x W"
+        raise ParameterError(f"target {name!r} must be {wanted}, got the shape {array.shape}")
     return plane
 
 

@@ -92,13 +92,14 @@ def _mix_into(out, y, x, c, value, beta, full, rounding):
 
 
 @kernel
-def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full, rounding):
+def paint(out, mask, union, moved, top, left, texture, tone, colour, sharp, place, beta, full, rounding):
     """Blend a texture, varied on the fly, into the window of ``out`` that starts at (top, left).
 
-    ``mask`` is that window; what the blend leaves as it was is taken out of it.  ``place`` is (v0, vy, vx, u0, uy,
-    ux): pixel (y, x) reads the texture's row ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the
-    edges; ``tone`` maps its channel values, ``sharp`` weighs the difference from the four neighbours' mean,
-    ``colour`` mixes the channels: a row for each channel of ``out``.
+    ``mask`` is that window.  Where the blend leaves a pixel as it was, it is taken out of ``mask``, and out of
+    ``union`` unless ``moved`` has it.  ``place`` is (v0, vy, vx, u0, uy, ux): pixel (y, x) reads the texture's row
+    ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the edges; ``tone`` maps its channel values,
+    ``sharp`` weighs the difference from the four neighbours' mean, ``colour`` mixes the channels: a row for each
+    channel of ``out``.
     """
     v0, vy, vx, u0, uy, ux = place
     height, width = texture.shape[0], texture.shape[1]
@@ -132,7 +133,9 @@ def paint(out, mask, top, left, texture, tone, colour, sharp, place, beta, full,
                 value = colour[c, 0] * r + colour[c, 1] * g + colour[c, 2] * b
                 value = min(max(value, np.float32(0.0)), one) * full
                 changed |= _mix_into(out, y, x, c, value, beta, full, rounding)
-            mask[row, found[n]] = changed
+            if not changed:
+                mask[row, found[n]] = False
+                union[row, found[n]] = moved[row, found[n]]
 
 
 @kernel

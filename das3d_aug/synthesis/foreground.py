@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def as_foreground(foreground: Any, shape: tuple[int, int]) -> Policy | NDArray[n
         return "auto"
     if isinstance(foreground, str):
         check_option("foreground", foreground, ("auto", "all", "plane", "or a mask"))
-        return foreground
+        return cast(Policy, foreground)
     return as_mask(foreground, shape, "foreground")
 
 
@@ -125,10 +125,22 @@ def locate(
         return "given", scan(depth, sign, given=foreground)[0]
     if foreground != "all":
         found, share = scan(depth, sign)
-        there = np.count_nonzero(found[0].view(np.bool_))
-        if foreground == "plane" or (share >= _LEAST_PLANE and there >= _LEAST_PART * depth.size):
+        if foreground == "plane" or (share >= _LEAST_PLANE and _holds(found[0], _LEAST_PART * depth.size)):
             return "plane", found
     return "all", scan(depth, sign, plane=(0.0, 0.0, 0.0 if sign > 0 else -math.inf))[0]
+
+
+@kernel
+def _holds(inside, least):
+    """Whether at least so many pixels are foreground; stops counting once they are."""
+    count = 0
+    for y in range(inside.shape[0]):
+        row = inside[y]
+        for x in range(row.size):
+            count += row[x]
+        if count >= least:
+            return True
+    return False
 
 
 def _touches_edge(mask: NDArray[np.bool_]) -> bool:

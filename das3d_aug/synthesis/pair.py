@@ -33,6 +33,7 @@ from das3d_aug.synthesis.delta import LIMITS, apply_delta, delta_of
 from das3d_aug.synthesis.foreground import Foreground, Policy, as_foreground, axis_sign
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.recipe import Recipe
+from das3d_aug.synthesis.showing import describe, figure, row
 from das3d_aug.textures import TextureSource, as_source, colour_matrix, sharpness, tone_table
 
 __all__ = ["AnomalyPair", "render", "synthesize"]
@@ -74,6 +75,28 @@ class AnomalyPair:
     rgb_changed: NDArray[np.bool_]
     depth_changed: NDArray[np.bool_]
     plan: Plan
+
+    def __repr__(self) -> str:
+        return describe(self)
+
+    def _repr_png_(self) -> bytes:
+        """Show a notebook the row of pictures that `show` has."""
+        return row(self)
+
+    def show(self) -> Any:
+        """Draw colour, depth, change of depth and mask side by side.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            ``.savefig("pair.png")`` writes it, ``matplotlib.pyplot.show()`` opens a window.
+
+        Raises
+        ------
+        Das3dError
+            If matplotlib is not installed.
+        """
+        return figure(self)
 
 
 def synthesize(
@@ -168,7 +191,8 @@ def as_pair(
     image = as_rgb(rgb, None if z is None else z.shape, grey=True)
     if not in_unit_range(image):
         raise ParameterError(
-            "rgb of float32 must lie in [0, 1] without NaN: divide it by its full scale, and put Normalize after this"
+            "rgb of float32 must lie in [0, 1] without NaN: divide it by its full scale; a transform: put it before "
+            "Normalize"
         )
     return image, z, image.shape[:2]
 
@@ -222,8 +246,7 @@ def _render(
         return out
     foreign, plan = _choose(as_source(texture), plan)
     out.rgb_changed[window] = out.mask[window]
-    _paint(out.rgb, out.rgb_changed[window], top, left, foreign, plan)
-    out.mask[window] = out.rgb_changed[window] | out.depth_changed[window]
+    _paint(out.rgb, out, window, foreign, plan)
     return replace(out, plan=plan)
 
 
@@ -250,9 +273,9 @@ def _choose(source: TextureSource, plan: Plan) -> tuple[NDArray[np.uint8], Plan]
 
 
 def _paint(
-    rgb: NDArray[Any], mask: NDArray[np.bool_], top: int, left: int, texture: NDArray[np.uint8], plan: Plan
+    rgb: NDArray[Any], out: AnomalyPair, window: tuple[slice, slice], texture: NDArray[np.uint8], plan: Plan
 ) -> None:
-    """Eq. 8 in place, in the window ``mask`` at (top, left)."""
+    """Eq. 8 in place, where ``out.rgb_changed`` says so; what stays as it was is taken out of the masks."""
     choice = plan.texture
     colour = colour_matrix(choice)
     if rgb.ndim == 2:
@@ -264,6 +287,7 @@ def _paint(
         choice.column * texture.shape[1], across, along,
     )  # fmt: skip
     paint(
-        rgb, mask, top, left, texture, tone_table(texture, choice), colour,
+        rgb, out.rgb_changed[window], out.mask[window], out.depth_changed[window],
+        window[0].start, window[1].start, texture, tone_table(texture, choice), colour,
         np.float32(sharpness(choice)), place, np.float32(plan.beta), *unit_of(rgb),
     )  # fmt: skip

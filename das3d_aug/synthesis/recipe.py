@@ -129,6 +129,11 @@ class Recipe:
         object.__setattr__(self, "resolution", (low, high))
         object.__setattr__(self, "_octaves", (low.bit_length() - 1, high.bit_length() - 1))
 
+    def __repr__(self) -> str:
+        """Show what differs from the defaults."""
+        fields = [f for f in dataclasses.fields(self) if f.init and getattr(self, f.name) != f.default]
+        return f"Recipe({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in fields)})"
+
     def draw(self, shape: tuple[int, int], *, seed: int, index: int = 0, epoch: int = 0) -> Plan:
         """Draw one sample's plan; it depends on the recipe, the shape and the three keys alone.
 

@@ -71,17 +71,20 @@ def measure_severity(
         return Severity(coverage=0.0, depth_change=0.0, relative_depth_change=0.0, colour_change=0.0)
     inside = np.ones(shape, np.bool_) if isinstance(part, str) else part
     largest = relative = 0.0
-    if z is not None:
+    if z is not None and pair.delta is not None:
         _, found = locate(z, part, axis_sign(pair.plan.depth_axis))
         inside = found[0].view(np.bool_)
         low, high = part_range(z, found)
         largest = float(np.abs(pair.delta).max())
         relative = largest / (high - low) if high > low else 0.0
+    colour = 0.0
+    if image is not None and pair.rgb is not None:
+        colour = _colour_change(image[mask], pair.rgb[mask])
     return Severity(
-        coverage=np.count_nonzero(mask & inside) / max(1, np.count_nonzero(inside)),
+        coverage=int(np.count_nonzero(mask & inside)) / max(1, int(np.count_nonzero(inside))),
         depth_change=largest,
         relative_depth_change=relative,
-        colour_change=0.0 if image is None else _colour_change(image[mask], pair.rgb[mask]),
+        colour_change=colour,
     )
 
 

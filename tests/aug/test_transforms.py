@@ -236,13 +236,50 @@ def test_an_empty_foreground_target_counts_as_empty():
         DAS3DAnomaly(RECIPE, foreground="part", p=1.0)(**part(), part=nothing)
 
 
-@pytest.mark.parametrize("missing", ["image", "depth"])
-@pytest.mark.parametrize("kind", EVERY)
-def test_a_missing_target_is_named(kind, missing):
-    sample = part()
-    del sample[missing]
+@pytest.mark.parametrize(
+    ("kind", "given", "missing"),
+    [
+        (DAS3DAnomaly, (), "image"),
+        (TextureAnomaly, ("depth",), "image"),
+        (DepthAnomaly, ("image",), "depth"),
+        (TextureAnomaly, (), "image"),
+    ],
+)
+def test_a_missing_target_is_named(kind, given, missing):
+    sample = {name: array for name, array in part().items() if name in given}
     with pytest.raises(ParameterError, match=f"target '{missing}' is missing"):
-        kind(RECIPE, p=1.0)(**sample)
+        kind(RECIPE, p=1.0).apply_with_params({"seed": 1}, **sample)
+
+
+@pytest.mark.parametrize("kind", [DAS3DAnomaly, DepthAnomaly])
+def test_depth_alone_is_enough(kind):
+    sample = part()
+    del sample["image"]
+    out = seeded(kind(RECIPE, p=1.0))(**sample)
+    assert set(out) == {"depth", "mask"}
+    np.testing.assert_array_equal(out["mask"] > 0, out["depth"] != sample["depth"])
+    assert out["mask"].any()
+
+
+@pytest.mark.parametrize("shape", ["rgb", "grey", "channel"])
+@pytest.mark.parametrize("kind", [DAS3DAnomaly, TextureAnomaly])
+def test_an_image_alone_is_enough(kind, shape):
+    image = part()["image"]
+    image = {"rgb": image, "grey": image[:, :, 0], "channel": image[:, :, :1]}[shape]
+    out = seeded(kind(RECIPE, p=1.0))(image=image)
+    assert set(out) == {"image", "mask"}
+    assert out["image"].shape == image.shape
+    different = out["image"] != image
+    np.testing.assert_array_equal(out["mask"] > 0, different if shape == "grey" else different.any(axis=-1))
+    assert out["mask"].any()
+    through = A.Compose([kind(RECIPE, p=1.0)], seed=0)(image=image)
+    assert through["mask"].any()
+
+
+def test_an_image_after_normalize_is_refused():
+    pipeline = among(A.Normalize(p=1.0), DAS3DAnomaly(RECIPE, p=1.0))
+    with pytest.raises(ParameterError, match="put it before Normalize"):
+        pipeline(**labelled())
 
 
 @pytest.mark.parametrize(
@@ -252,7 +289,9 @@ def test_a_missing_target_is_named(kind, missing):
         ({"mask": np.zeros((64, 80, 2), np.uint8)}, "'mask' must be H x W"),
         ({"depth": np.zeros((64, 80, 3), np.float32)}, "'depth' must be H x W"),
         ({"depth": [[1.0]]}, "'depth' must be a NumPy array"),
-        ({"image": np.zeros((64, 80), np.uint8)}, "rgb|image"),
+        ({"image": np.zeros((64, 80, 4), np.uint8)}, "'image' must be H x W x 3 or H x W"),
+        ({"image": [[1]]}, "'image' must be a NumPy array"),
+        ({"image": torch.zeros(3, 64, 80)}, "'image' must be a NumPy array, got Tensor"),
         ({"image": np.zeros((32, 80, 3), np.uint8)}, "rgb|image"),
     ],
 )
@@ -346,17 +385,46 @@ def test_crop_resize_normalise_and_tensors(depth_dtype):
     assert np.isin(untouched, sample["depth"]).all()
 
 
-def test_crops_before_it_need_a_foreground():
-    crop = A.Crop(15, 15, 65, 50, p=1.0)
-    with pytest.raises(ForegroundError):
-        among(crop, DAS3DAnomaly(RECIPE, p=1.0))(**labelled())
-    targets = {"depth": "mask", "part": "mask"}
+@pytest.mark.filterwarnings("ignore:depth has no range")
+@pytest.mark.parametrize("corner", [(15, 15, 65, 50), (0, 0, 40, 40), (0, 0, 9, 64), (30, 20, 50, 40)])
+def test_crops_may_come_before_it(corner):
+    """The middle of the part, its edge, background alone, nothing but a slope."""
+    sample = among(A.Crop(*corner, p=1.0), DAS3DAnomaly(RECIPE, p=1.0))(**labelled())
+    height, width = corner[3] - corner[1], corner[2] - corner[0]
+    assert sample["mask"].shape == sample["depth"].shape == sample["image"].shape[:2] == (height, width)
+    assert sample["mask"].any()
+
+
+def test_a_foreground_target_is_cropped_along():
     transform = DAS3DAnomaly(RECIPE, foreground="part", p=1.0)
-    out = A.Compose([crop, transform], additional_targets=targets, seed=0)(
-        **labelled(), part=np.ones((64, 80), np.uint8)
+    pipeline = A.Compose(
+        [A.Crop(15, 15, 65, 50, p=1.0), transform], additional_targets={"depth": "mask", "part": "mask"}, seed=0
     )
-    assert out["mask"].shape == out["depth"].shape == out["image"].shape[:2] == (35, 50)
+    given = np.zeros((64, 80), np.uint8)
+    given[:, :40] = 255
+    out = pipeline(**labelled(), part=given)
     assert out["mask"].any()
+    assert not out["mask"][:, 40:].any()
+
+
+@pytest.mark.parametrize("policy", ["auto", "all", "plane"])
+def test_a_policy_may_be_named(policy):
+    sample = part()
+    plan = RECIPE.draw((64, 80), seed=5)
+    out = DAS3DAnomaly(RECIPE, foreground=policy, p=1.0).apply_with_params({"seed": 5}, **sample)
+    np.testing.assert_array_equal(out["mask"], render(*sample.values(), plan, foreground=policy).mask)
+    with pytest.raises(ForegroundError, match="nothing stands out"):
+        DAS3DAnomaly(RECIPE, foreground="plane", p=1.0)(**sample | {"depth": np.ones((64, 80), np.float32)})
+
+
+def test_a_sample_without_the_foreground_target_is_estimated():
+    sample = part()
+    found = [
+        DAS3DAnomaly(RECIPE, foreground=name, p=1.0).apply_with_params({"seed": 5}, **sample)
+        for name in ("part", "auto", None)
+    ]
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
 
 
 def test_one_of_changes_one_modality():
@@ -500,6 +568,12 @@ def test_workers_and_epochs_draw_anew(persistent):
     assert len(found) == len(set(found)) == 16
     assert epochs(dataset, persistent_workers=persistent) == found
     assert not set(epochs(dataset, seed=1, persistent_workers=persistent)) & set(found)
+
+
+@pytest.mark.filterwarnings("ignore:depth has no range")
+def test_no_crop_ends_a_loader():
+    dataset = Parts(among(A.RandomCrop(12, 12, p=1.0), DAS3DAnomaly(p=1.0)))
+    assert len(epochs(dataset)) == 16
 
 
 @pytest.mark.parametrize(
