@@ -1,46 +1,43 @@
-"""From defects of any kind to an image pair: placing, filling canvases, and putting them onto depth and colour.
+"""Defects of any kind in plain numbers: drawn from a stream, to JSON and back without loss.
 
-A `Defect` is plain numbers, drawn by `draw_defect`.  `Scene.put` gives it a canvas, lets its kind fill it
-(`das3d_aug.synthesis.kinds`), and applies it, in the footprint alone::
-
-    Z' = Z + h lift                                      where it is measured
-    Z' = smooth(Z) + (Z - smooth(Z)) at the source       for kinds that move structure
-    I' = (1 - cover) s I + cover I_u                     s = shade, times the change of brightness by the new slopes
-
-What is lost shows what lies behind: the background's plane if the image has one, nothing measured if not.
+What a kind does with its numbers is in `das3d_aug.synthesis.kinds`, how that becomes an image in `scene.py`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from das3d_aug._arguments import check_number, check_option, check_whole, quoted
+from das3d_aug.errors import ParameterError
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds import Canvas, DefectKind, kind_named
-from das3d_aug.synthesis.relight import brightness, smooth_surface
+from das3d_aug.synthesis.kinds import DefectKind, kind_named
 from das3d_aug.textures import TexturePlan, draw_texture
 
-__all__ = ["Defect", "Scene", "draw_defect"]
+__all__ = ["SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
 
-RELIEF = 0.35
-"""Without a camera, a part's range of depth counts as this share of its extent."""
+SKEWED = "skewed"
+"""The paper's own kind, which has its fields in the plan itself and is alone in its sample."""
+
+LengthUnit = Literal["relative", "mm"]
+_MOST = 64  # defects of a sample
+_ELEVATION = (25.0, 60.0)  # degrees of the light from the camera's axis
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defect:
-    """One defect in plain numbers.
+    """One defect.
 
     Attributes
     ----------
     kind : str
         As `das3d_aug.synthesis.kinds.KINDS` names it.
-    place : float
-        Its centre: the share of the part's pixels (or of those at its edge) that come before it, row by row.
+    place : (float, float)
+        Its centre: the share of the part's pixels (or of those at its edge) that lie in rows above it, and the share
+        of those in its row that lie left of it.
     size : float
         Its length, over the part's extent (the square root of its area in pixels), or in mm.
     height : float
@@ -56,14 +53,97 @@ class Defect:
     """
 
     kind: str
-    place: float
+    place: tuple[float, float]
     size: float
     height: float
     elongation: float
     angle: float
     seed: int
-    values: dict[str, float]
+    values: Mapping[str, float]
     texture: TexturePlan | None = None
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Defect:
+        """Rebuild a defect from plain values; raises `ParameterError` if one cannot be used."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or values.keys() != names:
+            raise ParameterError(f"defect must have {', '.join(sorted(names))}, got {quoted(values)}")
+        kind, own = values["kind"], values["values"]
+        if not isinstance(kind, str) or not isinstance(own, dict):
+            raise ParameterError(f"defect must name its kind and that kind's values, got {quoted(values)}")
+        expected = kind_named(kind).draw(Stream(0)).keys()
+        if own.keys() != expected:
+            raise ParameterError(f"values of kind {kind!r} must be {', '.join(expected)}, got {quoted(list(own))}")
+        numbers = {
+            name: check_number(name, values[name], low, high)
+            for name, low, high in (
+                ("place", 0, 1), ("size", 1e-6, 1e9), ("height", -1e9, 1e9), ("elongation", 1e-3, 1),
+                ("angle", -360, 360),
+            )
+        }  # fmt: skip
+        place = values["place"]
+        if not isinstance(place, list | tuple) or len(place) != 2:
+            raise ParameterError(f"place must be two shares in 0 … 1, got {quoted(place)}")
+        return cls(
+            kind=kind,
+            place=(check_number("place", place[0], 0, 1), check_number("place", place[1], 0, 1)),
+            seed=check_whole("seed", values["seed"], 0, 2**64 - 1),
+            values={name: check_number(name, number, -1e9, 1e9) for name, number in own.items()},
+            texture=None if values["texture"] is None else TexturePlan.from_dict(values["texture"]),
+            **numbers,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, strings and dicts, ready for JSON."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return plain | {
+            "place": list(self.place),
+            "values": dict(self.values),
+            "texture": None if self.texture is None else self.texture.to_dict(),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defects:
+    """The defects of one sample.
+
+    Attributes
+    ----------
+    items : tuple of Defect
+        In the order in which they are put on.
+    light : (float, float) or None
+        Direction of the light where the image does not tell it, in degrees: of its foot from the row axis, and from
+        the camera's axis.  None: colour does not follow the change of shape.
+    length_unit : {"relative", "mm"}
+        Of sizes and heights.
+    """
+
+    items: tuple[Defect, ...]
+    light: tuple[float, float] | None
+    length_unit: LengthUnit
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        light = None if self.light is None else list(self.light)
+        return {"items": [item.to_dict() for item in self.items], "light": light, "length_unit": self.length_unit}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Defects:
+        """Rebuild from `to_dict`; raises `ParameterError` if a value cannot be used."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        if not isinstance(values, dict) or values.keys() != names:
+            raise ParameterError(f"defects must have {', '.join(sorted(names))}, got {quoted(values)}")
+        items, light = values["items"], values["light"]
+        if not isinstance(items, list | tuple) or len(items) > _MOST:
+            raise ParameterError(f"items must be at most {_MOST} defects, got {quoted(items)}")
+        if light is not None:
+            if not isinstance(light, list | tuple) or len(light) != 2:
+                raise ParameterError(f"light must be two angles in degrees, got {quoted(light)}")
+            light = (check_number("light", light[0], -360, 360), check_number("light", light[1], 0, 89))
+        check_option("length_unit", values["length_unit"], ("relative", "mm"))
+        return cls(
+            items=tuple(Defect.from_dict(item) for item in items), light=light, length_unit=values["length_unit"]
+        )
 
 
 def draw_defect(
@@ -76,13 +156,13 @@ def draw_defect(
 ) -> Defect:
     """Draw a defect of a kind; its own ranges hold where none is given."""
     low, high = size or kind.size
-    least, most = (0.0, 0.0) if kind.height == (0.0, 0.0) else height or kind.height
+    least, most = (0.0, 0.0) if kind.flat else height or kind.height
     sign = kind.sign or stream.choice((-1, 1))
     return Defect(
         kind=kind.name,
-        place=stream.uniform(),
+        place=(stream.uniform(), stream.uniform()),
         size=stream.log_uniform(low, high),
-        height=sign * (stream.log_uniform(least, most) if most > 0 else 0.0),
+        height=sign * (stream.log_uniform(least, most) if least > 0 else 0.0),
         elongation=stream.uniform(*kind.elongation),
         angle=stream.uniform(0.0, 360.0),
         seed=stream.bits(),
@@ -91,136 +171,12 @@ def draw_defect(
     )
 
 
-@dataclass(eq=False)
-class Scene:
-    """A pair that defects are put on, in float32; what they change is in the arrays.
-
-    Attributes
-    ----------
-    rgb : ndarray of float32, H x W x 3, or None
-        In 0 … 1.
-    depth : ndarray of float32, H x W, or None
-        0 where nothing was measured.
-    inside : ndarray of bool
-        The part.
-    unit : float
-        Depth of height 1.
-    pitch : float
-        Width of a pixel on the part, in the unit of the depth.
-    size : float
-        Pixels of size 1.
-    light : (float, float, float)
-        Unit vector to the light: rows, columns, towards the camera.
-    behind : ndarray of float32, H x W, or None
-        Depth of the background, if it is known.
-    owner : ndarray of uint16, H x W
-        Which defect changed a pixel last: 1 for the first; 0 for none.
-    """
-
-    rgb: NDArray[np.float32] | None
-    depth: NDArray[np.float32] | None
-    inside: NDArray[np.bool_]
-    unit: float
-    pitch: float
-    size: float
-    light: tuple[float, float, float]
-    behind: NDArray[np.float32] | None
-    owner: NDArray[np.uint16]
-
-    def put(self, defect: Defect, number: int, texture: Callable[[NDArray[np.bool_], int, int], Any] | None) -> None:
-        """Apply one defect; ``texture`` gives the foreign texture for a footprint at (top, left)."""
-        kind = kind_named(defect.kind)
-        row, column = self._centre(kind, defect)
-        radius = max(defect.size * self.size / 2, 1.5)
-        reach = math.ceil(radius * kind.reach) + 2
-        height, width = self.inside.shape
-        top, left = max(0, math.floor(row) - reach), max(0, math.floor(column) - reach)
-        bottom, right = min(height, math.ceil(row) + reach + 1), min(width, math.ceil(column) + reach + 1)
-        window = np.s_[top:bottom, left:right]
-        moves = kind.height == (0.0, 0.0) and not kind.texture
-        smooth = None
-        relief = np.zeros((bottom - top, right - left), np.float32)
-        if self.depth is not None and (kind.relief or moves):
-            smooth = smooth_surface(self.depth, self.inside, max(2, round(radius / 2)))
-            if kind.relief:
-                relief = (smooth[window] - self.depth[window]) / np.float32(max(abs(defect.height) * self.unit, 1e-12))
-                relief = np.minimum(np.maximum(relief, np.float32(-20)), np.float32(20))
-                relief[~(self.inside[window] & (self.depth[window] > 0))] = 0
-        canvas = Canvas(
-            centre=(row - top, column - left),
-            radius=radius,
-            elongation=defect.elongation,
-            angle=math.radians(defect.angle),
-            seed=defect.seed,
-            inside=self.inside[window],
-            relief=relief,
-        )
-        kind.render(canvas, defect.values)
-        foot = canvas.foot & canvas.inside
-        lift = canvas.lift * np.float32(defect.height * self.unit)
-        if canvas.rows is not None and canvas.columns is not None:
-            rows = np.rint(canvas.rows + np.float32(top)).astype(np.int32)
-            columns = np.rint(canvas.columns + np.float32(left)).astype(np.int32)
-            known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-            rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-            foot &= known & self.inside[rows, columns]
-            if smooth is not None and self.depth is not None:
-                there, here = self.depth[rows, columns], self.depth[window]
-                lift = smooth[window] + (there - smooth[rows, columns]) - here
-                lift[~((there > 0) & (here > 0))] = 0
-            if self.rgb is not None:
-                moved = self.rgb[rows, columns]
-                self.rgb[window] = np.where(foot[:, :, None], moved, self.rgb[window])
-        self._colour(window, foot, canvas, lift, None if moves else radius, texture)
-        self._deepen(window, foot, canvas.lost, lift)
-        self.owner[window][foot] = number
-
-    def _centre(self, kind: DefectKind, defect: Defect) -> tuple[int, int]:
-        """Find the pixel of a place."""
-        where = self.inside
-        if kind.place == "edge":
-            where = where & ~_eroded(where)
-        counts = where.sum(axis=1).cumsum()
-        wanted = min(int(defect.place * counts[-1]), int(counts[-1]) - 1)
-        row = int(np.searchsorted(counts, wanted, side="right"))
-        before = int(counts[row - 1]) if row else 0
-        return row, int(np.flatnonzero(where[row])[wanted - before])
-
-    def _colour(self, window: Any, foot: Any, canvas: Canvas, lift: Any, radius: float | None, texture: Any) -> None:
-        if self.rgb is None:
-            return
-        shade = canvas.shade
-        if radius is not None:
-            shade = shade * brightness(lift / np.float32(self.pitch), self.light, radius)
-        colour = self.rgb[window] * shade[:, :, None]
-        if texture is not None:
-            foreign = texture(foot, window[0].start, window[1].start)
-            colour += canvas.cover[:, :, None] * (foreign - colour)
-        if canvas.lost.any():
-            colour[canvas.lost] = self._background()
-        colour = np.minimum(np.maximum(colour, np.float32(0)), np.float32(1))
-        self.rgb[window] = np.where(foot[:, :, None], colour, self.rgb[window])
-
-    def _background(self) -> NDArray[np.float32]:
-        """Return the colour behind the part: the mean of what is not the part, or a dark grey."""
-        outside = ~self.inside
-        if self.rgb is None or not outside.any():
-            return np.full(3, 0.08, np.float32)
-        return np.asarray(
-            self.rgb[outside][:: max(1, int(outside.sum()) // 1024)].astype(np.float64).mean(axis=0), np.float32
-        )
-
-    def _deepen(self, window: Any, foot: Any, lost: Any, lift: Any) -> None:
-        if self.depth is None:
-            return
-        here = self.depth[window]
-        measured = foot & (here > 0)
-        here[measured] += lift[measured]
-        gone = foot & lost
-        here[gone] = 0 if self.behind is None else np.maximum(self.behind[window], here)[gone]
+def draw_light(stream: Stream) -> tuple[float, float]:
+    """Draw where the light stands, in degrees: all around, and 25 … 60 from the camera's axis."""
+    return stream.uniform(0.0, 360.0), stream.uniform(*_ELEVATION)
 
 
-def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels whose four neighbours are in the mask too; beyond the image nothing is."""
-    wide = np.pad(mask, 1)
-    return np.asarray(wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:])
+def direction(light: tuple[float, float]) -> tuple[float, float, float]:
+    """Return the unit vector to the light: rows, columns, towards the camera."""
+    around, away = (math.radians(angle) for angle in light)
+    return math.cos(around) * math.sin(away), math.sin(around) * math.sin(away), math.cos(away)

@@ -67,6 +67,8 @@ class Plan:
         Which texture, where, and how varied.
     version : int
         Of this format.
+    defects : Defects or None
+        Defects of other kinds than the paper's; then the fields of that one (noise to texture) mean nothing.
     """
 
     shape: tuple[int, int]
@@ -119,16 +121,16 @@ class Plan:
         """
         if not isinstance(values, dict):
             raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
-        if values.get("version") != VERSION:
-            raise ParameterError(
-                f"plan has version {quoted(values.get('version'))}; this das3d reads version {VERSION}"
-            )
-        names = {f.name for f in dataclasses.fields(cls)}
+        version = values.get("version")
+        if isinstance(version, bool) or version not in (VERSION, _WITH_DEFECTS):
+            raise ParameterError(f"plan has version {quoted(version)}; this das3d reads up to {_WITH_DEFECTS}")
+        names = {f.name for f in dataclasses.fields(cls)} - ({"defects"} if version == VERSION else set())
         if values.keys() != names:
             raise ParameterError(
                 f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}"
             )
-        return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]))
+        defects = Defects.from_dict(values["defects"]) if version == _WITH_DEFECTS else None
+        return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]), defects=defects)
 
     def to_json(self) -> str:
         """Return the plan as one line of JSON."""
@@ -155,8 +157,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(values[name], bool):
             raise ParameterError(f"{name} must be true or false, got {quoted(values[name])}")
         plain[name] = values[name]
-    for name, low, high in (("noise_seed", 0, 2**64 - 1), ("version", VERSION, VERSION)):
-        plain[name] = check_whole(name, values[name], low, high)
+    plain["noise_seed"] = check_whole("noise_seed", values["noise_seed"], 0, 2**64 - 1)
     plain["resolution"] = tuple(
         check_whole("resolution", cells, 1, 4096) for cells in _several(values, "resolution", 2)
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.randomness import Stream
 
-__all__ = ["Canvas", "Field", "DefectKind", "Values", "step", "unit"]
+__all__ = ["Canvas", "DefectKind", "Field", "Values", "step", "unit"]
 
 Field: TypeAlias = NDArray[np.float32]
 Values: TypeAlias = Mapping[str, float]
@@ -125,6 +125,8 @@ class DefectKind:
         Whether it brings a foreign texture.
     relief : bool
         Whether it asks for `Canvas.relief`.
+    moves : bool
+        Whether it moves the part's own structure (`Canvas.rows`, `Canvas.columns`).
     """
 
     name: str
@@ -139,6 +141,12 @@ class DefectKind:
     reach: float = 1.3
     texture: bool = False
     relief: bool = False
+    moves: bool = False
+
+    @property
+    def flat(self) -> bool:
+        """Whether it has no height of its own."""
+        return self.height == (0.0, 0.0)
 
 
 def unit(values: NDArray[Any]) -> Field:

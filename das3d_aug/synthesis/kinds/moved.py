@@ -65,6 +65,7 @@ shear = DefectKind(
     render=render_shear,
     size=(0.1, 0.6),
     height=(0.0, 0.0),
+    moves=True,
 )
 stretch = DefectKind(
     name="stretch",
@@ -73,6 +74,7 @@ stretch = DefectKind(
     render=render_stretch,
     size=(0.1, 0.6),
     height=(0.0, 0.0),
+    moves=True,
 )
 bend = DefectKind(
     name="bend",
@@ -81,6 +83,7 @@ bend = DefectKind(
     render=render_bend,
     size=(0.1, 0.6),
     height=(0.0, 0.0),
+    moves=True,
 )
 shift = DefectKind(
     name="shift",
@@ -89,4 +92,5 @@ shift = DefectKind(
     render=render_shift,
     size=(0.05, 0.4),
     height=(0.0, 0.0),
+    moves=True,
 )

@@ -53,4 +53,5 @@ paste = DefectKind(
     render=render,
     size=(0.05, 0.5),
     height=(0.0, 0.0),
+    moves=True,
 )
