@@ -77,7 +77,7 @@ class Defect:
         numbers = {
             name: check_number(name, values[name], low, high)
             for name, low, high in (
-                ("place", 0, 1), ("size", 1e-6, 1e9), ("height", -1e9, 1e9), ("elongation", 1e-3, 1),
+                ("size", 1e-6, 1e9), ("height", -1e9, 1e9), ("elongation", 1e-3, 1),
                 ("angle", -360, 360),
             )
         }  # fmt: skip
