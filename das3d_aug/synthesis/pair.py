@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import as_depth, as_rgb, frozen
 from das3d_aug.errors import ParameterError
+from das3d_aug.geometry import Camera
 from das3d_aug.synthesis.blend import in_unit_range, paint, unit_of
+from das3d_aug.synthesis.composition import compose, with_texture_names
 from das3d_aug.synthesis.delta import LIMITS, apply_delta, delta_of
 from das3d_aug.synthesis.foreground import Foreground, Policy, as_foreground, axis_sign
 from das3d_aug.synthesis.plan import Plan
@@ -66,6 +68,8 @@ class AnomalyPair:
         The change of depth that was applied, in its unit; zero where dropped.
     plan : Plan
         What was drawn; with the same input it renders the same bytes.
+    instances : ndarray of uint16, H x W, or None
+        Which of ``plan.defects`` marked a pixel of the mask, 1 for the first, 0 outside; None for the paper's kind.
     """
 
     rgb: NDArray[Any] | None
@@ -75,6 +79,7 @@ class AnomalyPair:
     rgb_changed: NDArray[np.bool_]
     depth_changed: NDArray[np.bool_]
     plan: Plan
+    instances: NDArray[np.uint16] | None = None
 
     def __repr__(self) -> str:
         return describe(self)
@@ -109,6 +114,8 @@ def synthesize(
     epoch: int = 0,
     texture: Texture | None = None,
     foreground: Foreground = "auto",
+    camera: Camera | None = None,
+    unit: str | None = None,
 ) -> AnomalyPair:
     """Draw a plan and render it: one normal pair in, one aligned anomaly out.
 
@@ -129,6 +136,10 @@ def synthesize(
         (H x W x 3) or a list of arrays, or a `TextureSource`.
     foreground : {"auto", "all", "plane"} or ndarray of bool or integers, H x W
         Where defects may start, as `find_foreground` finds it; without depth, "auto" is every pixel.
+    camera : Intrinsics or Orthographic, optional
+        With it slopes, and so light and shade, are the part's own; and sizes may be in mm.
+    unit : {"m", "cm", "mm", "um"}, optional
+        Of the depth; needed for sizes in mm.
 
     Returns
     -------
@@ -154,7 +165,7 @@ def synthesize(
     if image is None or z is None:
         recipe = _narrowed(recipe, "depth" if image is None else "rgb")
     plan = recipe.draw(shape, seed=seed, index=index, epoch=epoch)
-    return _render(image, z, plan, texture, as_part(foreground, z, shape))
+    return _render(image, z, plan, texture, as_part(foreground, z, shape), camera, unit)
 
 
 def render(
@@ -164,6 +175,8 @@ def render(
     *,
     texture: Texture | None = None,
     foreground: Foreground = "auto",
+    camera: Camera | None = None,
+    unit: str | None = None,
 ) -> AnomalyPair:
     """Apply a plan to a normal pair: the same bytes for the same input, anywhere.
 
@@ -176,7 +189,7 @@ def render(
         raise ParameterError(f"{name} is {shape[0]} x {shape[1]}, the plan is for {height} x {width}")
     if image is None or z is None:
         plan = replace(plan, drop_rgb=plan.drop_rgb or image is None, drop_depth=plan.drop_depth or z is None)
-    return _render(image, z, plan, texture, as_part(foreground, z, shape))
+    return _render(image, z, plan, texture, as_part(foreground, z, shape), camera, unit)
 
 
 def as_pair(
@@ -220,11 +233,15 @@ def _render(
     plan: Plan,
     texture: Texture | None,
     foreground: Policy | NDArray[np.bool_],
+    camera: Camera | None,
+    unit: str | None,
 ) -> AnomalyPair:
     """Render checked arguments."""
     out = _copies(image, depth, plan)
     if not plan.anomalous or (plan.drop_rgb and plan.drop_depth):
         return out
+    if plan.defects is not None:
+        return _composed(out, image, depth, plan, as_source(texture), foreground, camera, unit)
     surface, moved, delta = depth, out.depth, out.delta
     if surface is None or moved is None or delta is None:  # any will do: nothing of it is kept
         surface, moved, delta = frozen(np.ones(plan.shape, np.float32)), *np.ones((2, *plan.shape), np.float32)
@@ -260,6 +277,39 @@ def _copies(image: NDArray[Any] | None, depth: NDArray[Any] | None, plan: Plan) 
         rgb_changed=np.zeros(plan.shape, np.bool_),
         depth_changed=np.zeros(plan.shape, np.bool_),
         plan=plan,
+    )
+
+
+def _composed(
+    out: AnomalyPair,
+    image: NDArray[Any] | None,
+    depth: NDArray[Any] | None,
+    plan: Plan,
+    source: TextureSource,
+    foreground: Policy | NDArray[np.bool_],
+    camera: Camera | None,
+    unit: str | None,
+) -> AnomalyPair:
+    """Render a plan of other kinds than the paper's onto the copies in ``out``."""
+    made = compose(image, depth, plan, foreground, source, camera=camera, unit=unit)
+    rgb_changed, depth_changed, delta = out.rgb_changed, out.depth_changed, out.delta
+    if made.rgb is not None and image is not None:
+        differs = made.rgb != image
+        rgb_changed = differs if differs.ndim == 2 else differs.any(axis=2)
+    if made.depth is not None and depth is not None:
+        depth_changed = (made.depth != depth) & (depth > 0) & (depth < np.inf)
+        delta = np.where(depth_changed, made.depth.astype(np.float64) - depth, 0).astype(np.float32)
+    mask = rgb_changed | depth_changed
+    return replace(
+        out,
+        rgb=out.rgb if made.rgb is None else made.rgb,
+        depth=out.depth if made.depth is None else made.depth,
+        mask=mask,
+        delta=delta,
+        rgb_changed=rgb_changed,
+        depth_changed=depth_changed,
+        plan=with_texture_names(plan, source),
+        instances=np.where(mask, made.owner, 0).astype(np.uint16),
     )
 
 

@@ -15,12 +15,14 @@ from typing import Any, Literal
 from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_json
+from das3d_aug.synthesis.defects import Defects
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.textures import TexturePlan
 
 __all__ = ["Plan"]
 
 VERSION = 1  # of the plan's fields and of what they mean
+_WITH_DEFECTS = 2  # of a plan of other kinds than the paper's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +67,8 @@ class Plan:
         Which texture, where, and how varied.
     version : int
         Of this format.
+    defects : Defects or None
+        Defects of other kinds than the paper's; then the fields of that one (noise to texture) mean nothing.
     """
 
     shape: tuple[int, int]
@@ -87,6 +91,7 @@ class Plan:
     beta: float
     texture: TexturePlan
     version: int = VERSION
+    defects: Defects | None = None
 
     def with_texture(self, name: str) -> Plan:
         """Return the plan with its texture's name filled in."""
@@ -100,6 +105,9 @@ class Plan:
         """Return plain numbers, strings, lists and dicts, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["texture"] = self.texture.to_dict()
+        del values["defects"]
+        if self.defects is not None:
+            values |= {"version": _WITH_DEFECTS, "defects": self.defects.to_dict()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -113,16 +121,16 @@ class Plan:
         """
         if not isinstance(values, dict):
             raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
-        if values.get("version") != VERSION:
-            raise ParameterError(
-                f"plan has version {quoted(values.get('version'))}; this das3d reads version {VERSION}"
-            )
-        names = {f.name for f in dataclasses.fields(cls)}
+        version = values.get("version")
+        if isinstance(version, bool) or version not in (VERSION, _WITH_DEFECTS):
+            raise ParameterError(f"plan has version {quoted(version)}; this das3d reads up to {_WITH_DEFECTS}")
+        names = {f.name for f in dataclasses.fields(cls)} - ({"defects"} if version == VERSION else set())
         if values.keys() != names:
             raise ParameterError(
                 f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}"
             )
-        return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]))
+        defects = Defects.from_dict(values["defects"]) if version == _WITH_DEFECTS else None
+        return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]), defects=defects)
 
     def to_json(self) -> str:
         """Return the plan as one line of JSON."""
@@ -149,8 +157,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(values[name], bool):
             raise ParameterError(f"{name} must be true or false, got {quoted(values[name])}")
         plain[name] = values[name]
-    for name, low, high in (("noise_seed", 0, 2**64 - 1), ("version", VERSION, VERSION)):
-        plain[name] = check_whole(name, values[name], low, high)
+    plain["noise_seed"] = check_whole("noise_seed", values["noise_seed"], 0, 2**64 - 1)
     plain["resolution"] = tuple(
         check_whole("resolution", cells, 1, 4096) for cells in _several(values, "resolution", 2)
     )

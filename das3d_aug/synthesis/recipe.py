@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -14,13 +15,23 @@ from das3d_aug._arguments import check_number, check_option, check_shape, check_
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
+from das3d_aug.synthesis.defects import SKEWED, Defects, LengthUnit, draw_defect, draw_light
 from das3d_aug.synthesis.foreground import DepthAxis
+from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.textures import draw_texture
 
 __all__ = ["Recipe"]
 
 Range: TypeAlias = tuple[float, float]
+
+_DEFECTS = 7  # a stream beside that of the paper's kind
+_OF_KINDS = ("kinds", "count", "size", "height", "length_unit", "relight")
+_REALISTIC = {
+    "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,
+    "crack": 3.0, "scratch": 2.0, "cut": 2.0, "hole": 2.0, "chunk": 1.5, "spall": 2.0, "contamination": 3.0,
+    "stain": 2.0, "fray": 1.0, "shear": 0.5, "stretch": 0.5, "bend": 0.5, "shift": 0.5, "layer": 1.0, "paste": 2.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +83,20 @@ class Recipe:
         below ``mask_threshold`` everywhere is not one, by eq. 7: such a sample stays normal.
     dropout : float
         ``p_d`` of eq. 12, for each modality (0.5; prior: PG-Mamba3D; 25 % of samples then stay normal).
+    kinds : mapping of str to float, or None
+        Weights of the kinds that defects are drawn from, by the names of `das3d_aug.synthesis.kinds.KINDS`, and
+        "skewed" for the paper's own, to which all fields above belong.  None: the paper's alone.
+    count : (int, int)
+        How many defects a sample of other kinds gets.
+    size : (float, float) or None
+        Their lengths, log-uniform, in ``length_unit``; None: each kind's own range.
+    height : (float, float) or None
+        Their heights, log-uniform, in ``length_unit``; None: each kind's own range.
+    length_unit : {"relative", "mm"}
+        "relative": sizes over the part's extent (the square root of its area in pixels), heights over its range of
+        depth.  "mm" needs ``size`` and ``height`` here, and a camera and the depth's unit with the pair.
+    relight : bool
+        Whether colour follows the change of shape.
     modality : {"rgbd", "rgb", "depth"}
         "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.  A pair
         with one modality narrows it to that one.
@@ -100,6 +125,12 @@ class Recipe:
     texture_operations: int = 3
     probability: float = 1.0
     dropout: float = 0.5
+    kinds: Mapping[str, float] | None = None
+    count: tuple[int, int] = (1, 3)
+    size: Range | None = None
+    height: Range | None = None
+    length_unit: LengthUnit = "relative"
+    relight: bool = True
     modality: Literal["rgbd", "rgb", "depth"] = "rgbd"
     _octaves: tuple[int, int] = field(init=False, repr=False, compare=False)
 
@@ -118,6 +149,7 @@ class Recipe:
         for name, first, last in (("texture_operations", 0, 9), ("reference_size", 1, 2**20)):
             if name != "reference_size" or self.reference_size is not None:
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), first, last))
+        self._check_kinds()
         check_option("magnitude_unit", self.magnitude_unit, ("range", "depth"))
         check_option("depth_axis", self.depth_axis, ("away", "towards"))
         check_option("modality", self.modality, ("rgbd", "rgb", "depth"))
@@ -133,6 +165,45 @@ class Recipe:
         """Show what differs from the defaults."""
         fields = [f for f in dataclasses.fields(self) if f.init and getattr(self, f.name) != f.default]
         return f"Recipe({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in fields)})"
+
+    def _check_kinds(self) -> None:
+        if self.kinds is not None:
+            if not isinstance(self.kinds, Mapping) or not self.kinds:
+                raise ParameterError(f"kinds must be weights by name, such as {{'crack': 1}}, got {quoted(self.kinds)}")
+            for name in self.kinds:
+                if name != SKEWED:
+                    kind_named(name)
+            weights = {name: check_number(f"kinds.{name}", weight, 0, 1e9) for name, weight in self.kinds.items()}
+            if not any(weights.values()):
+                raise ParameterError("kinds must have a weight above 0, all are 0")
+            object.__setattr__(self, "kinds", _Weights(weights))
+        for name, low, high in (("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
+            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
+        if any(number != int(number) for number in self.count):
+            raise ParameterError(f"count must be whole numbers, got {quoted(self.count)}")
+        object.__setattr__(self, "count", (int(self.count[0]), int(self.count[1])))
+        check_option("length_unit", self.length_unit, ("relative", "mm"))
+        if self.length_unit == "mm" and (self.size is None or self.height is None):
+            raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
+        if not isinstance(self.relight, bool):
+            raise ParameterError(f"relight must be true or false, got {quoted(self.relight)}")
+
+    @classmethod
+    def realistic(cls, **changes: Any) -> Recipe:
+        """Return a recipe of all kinds at all scales, with colour that follows shape; ``changes`` are fields."""
+        return cls(**{"kinds": _REALISTIC, "dropout": 0.2, **changes})
+
+    @classmethod
+    def named(cls, name: str) -> Recipe:
+        """Return "paper" (the defaults) or "realistic".
+
+        Raises
+        ------
+        ParameterError
+            If the name is neither.
+        """
+        check_option("recipe", name, ("paper", "realistic"))
+        return cls() if name == "paper" else cls.realistic()
 
     def draw(self, shape: tuple[int, int], *, seed: int, index: int = 0, epoch: int = 0) -> Plan:
         """Draw one sample's plan; it depends on the recipe, the shape and the three keys alone.
@@ -179,11 +250,34 @@ class Recipe:
             depth_axis=self.depth_axis,
             beta=stream.uniform(*self.beta),
             texture=draw_texture(stream, operations=self.texture_operations),
+            defects=None if self.kinds is None else self._draw_defects(stream.spawn(_DEFECTS), self.kinds),
         )
+
+    def _draw_defects(self, stream: Stream, kinds: Mapping[str, float]) -> Defects | None:
+        """Draw the defects of a sample; None if it gets the paper's own kind."""
+        others = {name: weight for name, weight in kinds.items() if name != SKEWED}
+        if stream.chance(kinds.get(SKEWED, 0.0) / sum(kinds.values())):
+            return None
+        items = tuple(
+            draw_defect(
+                stream,
+                kind_named(_weighted(stream, others)),
+                size=self.size,
+                height=self.height,
+                operations=self.texture_operations,
+            )
+            for _ in range(stream.integer(*self.count))
+        )
+        light = draw_light(stream)
+        return Defects(items=items, light=light if self.relight else None, length_unit=self.length_unit)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and lists, ready for JSON, YAML and TOML."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
+        if self.kinds is None:  # as recipes were before there were other kinds
+            values = {name: value for name, value in values.items() if name not in _OF_KINDS}
+        else:
+            values["kinds"] = dict(self.kinds)
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -213,6 +307,23 @@ class Recipe:
             raise FileError(path, str(error)) from None
 
 
+class _Weights(dict[str, float]):
+    """Weights by name that can be hashed, as recipes can."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
+
+def _weighted(stream: Stream, weights: Mapping[str, float]) -> str:
+    """Draw a name with a chance in proportion to its weight."""
+    left = stream.uniform(0.0, sum(weights.values()))
+    for name, weight in weights.items():
+        left -= weight
+        if left < 0 and weight > 0:
+            return name
+    return next(name for name in reversed(weights) if weights[name] > 0)
+
+
 def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:
     cosine, sine = math.cos(angle), math.sin(angle)
     a, b = wide * wide, narrow * narrow
@@ -220,7 +331,7 @@ def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float,
 
 
 def _range(name: str, value: Any, low: float, high: float) -> Range | None:
-    if value is None and name in ("area", "bump_magnitude"):
+    if value is None and name in ("area", "bump_magnitude", "size", "height"):
         return None
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ParameterError(f"{name} must be a range (low, high), got {quoted(value)}")
