@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from das3d_cli.aug import main
 from helpers.dumps import put
 
 from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.files import encode_png, encode_tiff, read_rgb
-from das3d_cli.aug import main
 
 
 def run(*arguments: object) -> Result:

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from das3d_cli.ref import main
 from helpers.dumps import environment, put
 from helpers.runs import CONFIG, detector, parts, picture, workplace
 
 from das3d_aug.files import encode_png, encode_tiff
-from das3d_cli.ref import main
 from das3d_ref import PRESETS, Detector
 
 _SETTINGS = [

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from das3d_cli.aug import main
 
 from das3d_aug.datasets import encode_folder, open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png
 from das3d_aug.geometry import Intrinsics, depth_to_points, range_to_depth
-from das3d_cli.aug import main
 
 RNG = np.random.default_rng(11)
 RGB = RNG.integers(0, 256, (10, 14, 3), dtype=np.uint8)

@@ -12,6 +12,8 @@ import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner
+from das3d_cli.program import Program
+from das3d_cli.ref.export import export
 from helpers.dumps import environment
 from helpers.pages import ROOT, blocks
 from helpers.runs import detector, parts, settings
@@ -19,8 +21,6 @@ from helpers.runs import detector, parts, settings
 from das3d_aug import __version__
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import Das3dError, ParameterError
-from das3d_cli.program import Program
-from das3d_cli.ref.export import export
 from das3d_ref import Detector
 from das3d_ref.deployment import export as module
 from das3d_ref.deployment.export import METADATA, random_images, to_onnx

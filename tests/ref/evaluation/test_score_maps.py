@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from das3d_cli.figures import show_figures
+from das3d_cli.ref import main
 from helpers import trees
 from helpers.runs import detector, parts, source
 from scipy import ndimage
 
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
-from das3d_cli.figures import show_figures
-from das3d_cli.ref import main
 from das3d_ref import Detector, Evaluation, evaluate
 from das3d_ref.evaluation import score_maps
 from das3d_ref.metrics import FIGURES, PUBLISHED, evaluate_maps

@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from das3d_cli.program import Program
+from das3d_cli.ref.ablate import ablate as command
 from helpers import trees
 from helpers.cells import SCORES, Fake, study
 from hypothesis import given
@@ -16,8 +18,6 @@ from scipy import stats
 
 from das3d_aug import Recipe
 from das3d_aug.errors import FileError, ParameterError
-from das3d_cli.program import Program
-from das3d_cli.ref.ablate import ablate as command
 from das3d_ref.metrics import image_auroc
 from das3d_ref.studies.ablation import ARMS, Comparison, ablate, compare
 from das3d_ref.studies.results import paper_results

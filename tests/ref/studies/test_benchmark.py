@@ -15,14 +15,14 @@ from functools import partial
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from das3d_cli.program import Program
+from das3d_cli.ref.benchmark import benchmark as command
 from helpers import trees
 from helpers.cells import Fake, study, write_evaluation
 from helpers.dumps import environment
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.generation import write_demo_set
-from das3d_cli.program import Program
-from das3d_cli.ref.benchmark import benchmark as command
 from das3d_ref.metrics import evaluate_maps
 from das3d_ref.studies.benchmark import benchmark
 from das3d_ref.studies.cells import Cell, Study, run_cell

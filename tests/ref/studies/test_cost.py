@@ -9,13 +9,13 @@ import sys
 import pytest
 import torch
 from click.testing import CliRunner
-from helpers.runs import detector, settings
-
-from das3d_aug.errors import Das3dError, ParameterError
 from das3d_cli.options import PRESETS as SHOWN
 from das3d_cli.program import Program
 from das3d_cli.ref.cost import _BACK_ENDS
 from das3d_cli.ref.cost import cost as command
+from helpers.runs import detector, settings
+
+from das3d_aug.errors import Das3dError, ParameterError
 from das3d_ref import PRESETS, Detector
 from das3d_ref.deployment import back_ends
 from das3d_ref.deployment.back_ends import BACK_ENDS, measure_memory
