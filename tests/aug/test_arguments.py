@@ -42,7 +42,7 @@ def test_whole_numbers_are_stored_plain(kind):
     "value",
     [None, "1", True, np.bool_(True), 10**5000, Fraction(10**5000), Decimal("1e9999999"), Decimal("sNaN"),
      Decimal("NaN"), float("nan"), np.ones(1), np.ones(2), np.float32("inf"), 1j, [1], {"a": [[[[1]]]]}],
-    ids=quoted,
+    ids=lambda value: type(value).__name__,
 )  # fmt: skip
 @pytest.mark.parametrize(
     "name", ["probability", "mask_threshold", "texture_operations", "magnitude", "modality", "skew"]
@@ -55,7 +55,7 @@ def test_what_is_no_number_is_refused_by_name(name, value):
     assert len(str(caught.value)) < 200
 
 
-@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=quoted)
+@pytest.mark.parametrize("seed", WRONG_SEEDS, ids=lambda value: type(value).__name__)
 def test_a_wrong_seed_is_refused_before_anything_is_listed(tmp_path, seed):
     missing, image = tmp_path / "missing", np.zeros((8, 8, 3), np.uint8)
     for name, call in {
