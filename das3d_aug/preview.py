@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import FileError, ForegroundError, ParameterError
+from das3d_aug.datasets import Sample, open_dataset
+from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.preparation import Preparation, parse_size, remove_and_resize, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import Recipe, foreground_mask, synthesize
-from das3d_aug.textures import as_source
+from das3d_aug.textures import TextureSource, as_source
 
 __all__ = ["contact_sheet", "preparation_sheet", "shade"]
 
@@ -87,38 +87,49 @@ def contact_sheet(
     texture = None if textures is None else as_source(textures)
     rows = [_line(_HEADINGS, len(_HEADINGS))]
     for index in _spread(count, len(entries)):
-        sample = resize_sample(dataset.open(entries[index]), target)
         try:
-            pair = synthesize(
-                sample.need("rgb"),
-                sample.need("depth"),
-                recipe=recipe,
-                seed=seed,
-                index=index,
-                texture=texture,
-                foreground=sample.foreground,
-            )
-        except ForegroundError as error:
-            raise FileError(dataset.root / entries[index].key, str(error)) from error
-        inside = sample.foreground
-        if inside is None:
-            inside = foreground_mask(sample.need("depth"), depth_axis=recipe.depth_axis)
-        inside = inside & sample.need("valid") if (inside & sample.need("valid")).any() else sample.need("valid")
-        peak = float(np.abs(pair.delta).max())
-        before, after = shade(sample.need("depth"), pair.depth, sample.need("valid"), inside)
-        tiles = (
-            sample.need("rgb"),
-            _colour_depth(sample.need("depth"), sample.need("valid"), inside),
-            _diverging(pair.delta, peak),
-            np.repeat((pair.mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2),
-            pair.rgb,
-            before,
-            after,
-        )
-        change = f"|delta| <= {peak:.3g} {sample.unit}" if pair.mask.any() else "stays normal"
-        caption = f"{entries[index].key}   {change}"
-        rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,), len(_HEADINGS))]
+            sample = resize_sample(dataset.open(entries[index]), target)
+            rows += _row(sample, recipe, seed=seed, index=index, texture=texture)
+        except (FileError, ParameterError) as error:  # one bad sample does not hide the others
+            rows.append(_line((f"{entries[index].key}   {error}",), len(_HEADINGS)))
     return np.vstack(rows)
+
+
+def _row(sample: Sample, recipe: Recipe, *, seed: int, index: int, texture: TextureSource | None) -> list[_Image]:
+    """Return the pictures of one sample and their caption; a modality that is missing has empty tiles."""
+    pair = synthesize(
+        sample.rgb,
+        sample.depth,
+        recipe=recipe,
+        seed=seed,
+        index=index,
+        texture=texture,
+        foreground=sample.foreground,
+        camera=sample.intrinsics,
+        unit=sample.unit,
+    )
+    empty = np.full((*sample.shape, 3), _PAPER, np.uint8)
+    depth_tile = delta_tile = before = after = empty
+    change = "changed" if pair.mask.any() else "stays normal"
+    if sample.depth is not None and pair.depth is not None and pair.delta is not None:
+        valid = sample.need("valid")
+        given = sample.foreground
+        inside = foreground_mask(sample.depth, depth_axis=recipe.depth_axis) if given is None else given
+        inside = inside & valid if (inside & valid).any() else valid
+        peak = float(np.abs(pair.delta).max())
+        before, after = shade(sample.depth, pair.depth, valid, inside)
+        depth_tile, delta_tile = _colour_depth(sample.depth, valid, inside), _diverging(pair.delta, peak)
+        change = f"|delta| <= {peak:.3g} {sample.unit}" if pair.mask.any() else "stays normal"
+    tiles = (
+        empty if sample.rgb is None else sample.rgb,
+        depth_tile,
+        delta_tile,
+        np.repeat((pair.mask > 0).astype(np.uint8)[:, :, None] * 255, 3, axis=2),
+        empty if pair.rgb is None else pair.rgb,
+        before,
+        after,
+    )
+    return [np.hstack([_tile(tile) for tile in tiles]), _line((f"{sample.entry.key}   {change}",), len(_HEADINGS))]
 
 
 def preparation_sheet(

@@ -82,7 +82,7 @@ def as_written(sample: Sample, *, depth_png: float | None) -> Sample:
     """
     if depth_png is None:
         return sample
-    return replace(sample, stored=Stored.as_png(sample.depth, sample.unit, scale=depth_png))
+    return replace(sample, stored=Stored.as_png(sample.need("depth"), sample.unit, scale=depth_png))
 
 
 def default_format(layout: str) -> str:
@@ -105,16 +105,17 @@ def _index(entry: Entry, index: str) -> str:
 def _mvtec3d(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
     category, _, number = name.partition("/")
     place = f"synthetic/{number}" if pair.mask.any() else f"good/synthetic_{number}"
+    rgb, depth = _both(pair, "mvtec3d")
     points, moved = sample.xyz, None
     if points is None and sample.intrinsics is not None:
-        points = depth_to_points(pair.depth, sample.intrinsics)  # these need not be moved
+        points = depth_to_points(depth, sample.intrinsics)  # these need not be moved
     elif points is not None and _parallel(sample):
-        points = np.concatenate([points[:, :, :2], pair.depth[:, :, None]], axis=2)
+        points = np.concatenate([points[:, :, :2], depth[:, :, None]], axis=2)
     elif points is not None:
-        moved = _metres(pair.depth, sample)
+        moved = _metres(depth, sample)
     return encode_mvtec3d(
         f"{category}/test/{place}",
-        rgb=pair.rgb,
+        rgb=rgb,
         depth=moved,
         mask=pair.mask,
         rgb_mask=pair.rgb_changed,
@@ -159,10 +160,11 @@ def _has_points(sample: Sample) -> None:
 
 def _eyecandies(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
     category, _, number = name.partition("/")
+    rgb, depth = _both(pair, "eyecandies")
     return encode_eyecandies(
         f"{category}/test_public/{number}",
-        rgb=pair.rgb,
-        depth=_metres(pair.depth, sample),
+        rgb=rgb,
+        depth=_metres(depth, sample),
         mask=pair.mask,
         rgb_mask=pair.rgb_changed,
         normal_depth=_metres(sample.need("depth"), sample),
@@ -186,10 +188,22 @@ def _webdataset(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes
     return encode_webdataset(name, **_images(sample, pair))
 
 
-def _images(sample: Sample, pair: AnomalyPair) -> dict[str, NDArray[Any]]:
+def _both(pair: AnomalyPair, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    if pair.rgb is None or pair.depth is None:
+        raise ParameterError(
+            f"format {name!r} stores colour and depth, and one is missing; use 'folder' or 'webdataset'"
+        )
+    return pair.rgb, pair.depth
+
+
+def _images(sample: Sample, pair: AnomalyPair) -> dict[str, Any]:
+    depth = pair.depth
+    if depth is not None and sample.stored is not None:
+        depth = sample.stored.restore(depth, sample.need("depth"))
+    grey = sample.grey and pair.rgb is not None and pair.rgb.ndim == 3
     return {
-        "rgb": pair.rgb,
-        "depth": pair.depth if sample.stored is None else sample.stored.restore(pair.depth, sample.depth),
+        "rgb": pair.rgb[:, :, 0] if grey and pair.rgb is not None else pair.rgb,
+        "depth": depth,
         "mask": pair.mask,
         "rgb_mask": pair.rgb_changed,
         "depth_mask": pair.depth_changed,

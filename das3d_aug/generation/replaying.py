@@ -115,7 +115,8 @@ def replay(
     clouds = {}
     if points:
         for when, colour, depth in (("before", normal.rgb, normal.depth), ("after", pair.rgb, pair.depth)):
-            clouds[f"points/{name}_{when}.ply"] = encode_ply(points_of(normal, depth), colour)
+            if depth is not None:
+                clouds[f"points/{name}_{when}.ply"] = encode_ply(points_of(normal, depth), colour)
     return Replay(files={**files, recipe: members[recipe]}, differences=tuple(differences), clouds=clouds)
 
 

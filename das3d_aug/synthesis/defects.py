@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from das3d_aug._arguments import check_number, check_option, check_whole, quoted
-from das3d_aug.errors import ParameterError
+from das3d_aug._arguments import check_number, check_option, check_whole
+from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
 from das3d_aug.textures import TexturePlan, draw_texture

@@ -155,7 +155,7 @@ def _exposed(image: NDArray[Any], factor: float, neighbour: float) -> NDArray[An
         before, after = (np.concatenate(parts, axis=axis) for parts in _neighbours(seen, axis))
         seen = (np.float32(1) - share - share) * seen + share * (before + after)
     seen = np.minimum(seen * np.float32(factor), np.float32(full))
-    return np.rint(seen).astype(np.uint8) if image.dtype == np.uint8 else seen
+    return np.asarray(np.rint(seen).astype(np.uint8) if image.dtype == np.uint8 else seen)
 
 
 def _neighbours(image: NDArray[Any], axis: int) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:

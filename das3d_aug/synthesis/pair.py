@@ -245,17 +245,17 @@ def _render(
     surface, moved, delta = depth, out.depth, out.delta
     if surface is None or moved is None or delta is None:  # any will do: nothing of it is kept
         surface, moved, delta = frozen(np.ones(plan.shape, np.float32)), *np.ones((2, *plan.shape), np.float32)
-    change, top, left, unit = delta_of(surface, foreground, plan)
+    change, top, left, scale = delta_of(surface, foreground, plan)
     window = np.s_[top : top + change.shape[0], left : left + change.shape[1]]
     moves = not plan.drop_depth
-    if unit == 0:  # eq. 7 compares magnitudes with each other, so the colour's mask needs no unit
+    if scale == 0:  # eq. 7 compares magnitudes with each other, so the colour's mask needs no unit
         if moves:
             warnings.warn(_FLAT, stacklevel=3)
-        unit, moves = 1.0, False
+        scale, moves = 1.0, False
     apply_delta(
         change, surface[window], moved[window], delta[window],
         out.mask[window], out.depth_changed[window],
-        plan.dent * unit, plan.bump * unit, plan.mask_threshold * unit, axis_sign(plan.depth_axis),
+        plan.dent * scale, plan.bump * scale, plan.mask_threshold * scale, axis_sign(plan.depth_axis),
         *LIMITS[surface.dtype.type], moves,
     )  # fmt: skip
     if out.rgb is None or plan.drop_rgb:

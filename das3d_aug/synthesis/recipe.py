@@ -321,7 +321,7 @@ def _weighted(stream: Stream, weights: Mapping[str, float]) -> str:
         left -= weight
         if left < 0 and weight > 0:
             return name
-    return next(name for name in reversed(weights) if weights[name] > 0)
+    return max(weights, key=lambda name: weights[name])  # rounding: nothing is left of the last one
 
 
 def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:

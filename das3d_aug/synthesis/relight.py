@@ -78,19 +78,19 @@ def smooth_surface(depth, inside, radius):
             if x >= 0:
                 sums[y, x], counts[y, x] = total, count
     out = np.zeros((height, width), np.float32)
-    total, count = np.zeros(width), np.zeros(width, np.int32)
+    totals, numbers = np.zeros(width), np.zeros(width, np.int32)
     for y in range(-radius, height):
         new, old = y + radius, y - radius - 1
         if new < height:
-            total += sums[new]
-            count += counts[new]
+            totals += sums[new]
+            numbers += counts[new]
         if old >= 0:
-            total -= sums[old]
-            count -= counts[old]
+            totals -= sums[old]
+            numbers -= counts[old]
         if y >= 0:
             for x in range(width):
-                if count[x] > 0:
-                    out[y, x] = total[x] / count[x]
+                if numbers[x] > 0:
+                    out[y, x] = totals[x] / numbers[x]
     return out
 
 

@@ -160,7 +160,7 @@ class Scene:
         relief = (smooth[window] - here) / np.float32(max(abs(height) * self.unit, 1e-12))
         relief = np.minimum(np.maximum(relief, np.float32(-_CAP)), np.float32(_CAP))
         relief[~inside | (here <= 0)] = 0
-        return relief
+        return np.asarray(relief)
 
     def _background(self) -> NDArray[np.float32]:
         """Return the colour behind the part: the mean of what is not the part, or a dark grey."""

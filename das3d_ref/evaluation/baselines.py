@@ -155,10 +155,11 @@ def methods(config: Config, encoder: Encoder | None) -> dict[str, Callable[[Sequ
 def look(item: Item, config: Config) -> View:
     """Take from a prepared image what a baseline of a mode may see."""
     sample = item.sample
-    part = sample.valid if sample.foreground is None else sample.foreground
+    valid = sample.need("valid")
+    part = valid if sample.foreground is None else sample.foreground
     inside = part.ravel()[item.nearest]  # what was not measured is part of what is beside it
     rgb = None if config.mode == "depth" else sample.rgb
-    height = None if config.mode == "rgb" else _height(sample.depth.ravel()[item.nearest], inside, part & sample.valid)
+    height = None if config.mode == "rgb" else _height(sample.need("depth").ravel()[item.nearest], inside, part & valid)
     return View(rgb, height, inside)
 
 

@@ -111,6 +111,8 @@ def _removed(item: Item, pair: AnomalyPair) -> tuple[Item, NDArray[np.uint8], ND
     """Do to an anomaly what the preparation does to background: what is deeper than the part is a hole through it."""
     sample = item.sample
     rgb, depth = pair.rgb, pair.depth
+    if rgb is None or depth is None:
+        raise ParameterError("training needs colour and depth of every image; one of them is missing")
     gone = (pair.mask > 0) & (depth > item.normalisation.high)
     if sample.foreground is None or not gone.any():
         return item, rgb, depth

@@ -48,7 +48,7 @@ def test_whole_numbers_are_stored_plain(kind):
     "name", ["probability", "mask_threshold", "texture_operations", "magnitude", "modality", "skew"]
 )
 def test_what_is_no_number_is_refused_by_name(name, value):
-    if name == "skew" and value is True:
+    if name == "skew" and isinstance(value, bool | np.bool_):
         return
     with pytest.raises(ParameterError, match=name) as caught:
         Recipe(**{name: (0, value) if name == "magnitude" else value})

@@ -157,4 +157,4 @@ def unit(values: NDArray[Any]) -> Field:
 def step(values: NDArray[Any]) -> Field:
     """Cut to 0 … 1 with flat ends: t² (3 - 2 t)."""
     t = unit(values)
-    return t * t * (np.float32(3) - np.float32(2) * t)
+    return np.asarray(t * t * (np.float32(3) - np.float32(2) * t))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, step, unit
+from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Field, Values, step, unit
 from das3d_aug.synthesis.kinds.shapes import blob, grain
 
 __all__ = ["bend", "shear", "shift", "stretch"]
@@ -16,7 +16,7 @@ def draw(stream: Stream) -> dict[str, float]:
     return {"far": stream.uniform(0.15, 0.6), "turn": stream.uniform(-1.0, 1.0)}
 
 
-def _moved(canvas: Canvas, along: np.ndarray, across: np.ndarray, inside: np.ndarray) -> None:
+def _moved(canvas: Canvas, along: Field, across: Field, inside: Field) -> None:
     """Take every pixel from so many radii away along and across the defect, fading out to the edge."""
     sine, cosine = canvas.along
     radius = np.float32(canvas.radius)
