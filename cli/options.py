@@ -90,7 +90,10 @@ def synthesis_options(command: Command) -> Command:
     for option in reversed(
         (
             click.argument("source", metavar="IN", type=FOLDER),
-            click.option("--recipe", type=FILE, help="TOML file with the ranges to draw from."),
+            click.option("--recipe", metavar="NAME|FILE", help="paper, realistic, or a TOML file with the ranges."),
+            click.option(
+                "--foreground", type=click.Choice(["auto", "all", "plane"]), help="Where the part is.  [default: auto]"
+            ),
             click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
             click.option("--size", metavar="N|HxW", help="Resize first; depth keeps its steps and holes."),
             click.option("--textures", type=FOLDER, help="Folder of texture images; procedural without it."),
@@ -118,11 +121,13 @@ def preparation_options(command: Command) -> Command:
     return command
 
 
-def recipe_of(path: Path | None) -> Any:
-    """Read the recipe of ``--recipe``; None without it."""
+def recipe_of(recipe: str | None) -> Any:
+    """Read the recipe of ``--recipe``, a name or a file; None without it."""
     from das3d_aug.synthesis import Recipe
 
-    return None if path is None else Recipe.from_toml(path)
+    if recipe is None:
+        return None
+    return Recipe.named(recipe) if recipe in ("paper", "realistic") else Recipe.from_toml(recipe)
 
 
 def source_options(command: Command) -> Command:

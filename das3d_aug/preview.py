@@ -20,7 +20,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.preparation import Preparation, parse_size, remove_and_resize, resize_sample
 from das3d_aug.randomness import check_seed
-from das3d_aug.synthesis import Recipe, foreground_mask, synthesize
+from das3d_aug.synthesis import Policy, Recipe, find_foreground, synthesize
 from das3d_aug.textures import TextureSource, as_source
 
 __all__ = ["contact_sheet", "preparation_sheet", "shade"]
@@ -45,6 +45,7 @@ def contact_sheet(
     seed: int = 0,
     size: int | str | tuple[int, int] | None = None,
     textures: str | Path | None = None,
+    foreground: Policy = "auto",
     layout: str | None = None,
     **dataset_options: Any,
 ) -> _Image:
@@ -61,7 +62,7 @@ def contact_sheet(
     seed : int
         Seed of the run; a row shows the defect that ``generate`` makes with ``per_image=1`` and this seed, in
         both modalities: neither is dropped, and no sample stays normal.
-    size, textures, layout, **dataset_options
+    size, textures, foreground, layout, **dataset_options
         As for `das3d_aug.generation.generate`.
 
     Returns
@@ -85,17 +86,22 @@ def contact_sheet(
     if not entries:
         raise FileError(source, f"has no normal sample (layout {dataset.layout})")
     texture = None if textures is None else as_source(textures)
-    rows = [_line(_HEADINGS, len(_HEADINGS))]
+    rows, failures = [_line(_HEADINGS, len(_HEADINGS))], []
     for index in _spread(count, len(entries)):
         try:
             sample = resize_sample(dataset.open(entries[index]), target)
-            rows += _row(sample, recipe, seed=seed, index=index, texture=texture)
+            rows += _row(sample, recipe, seed=seed, index=index, texture=texture, foreground=foreground)
         except (FileError, ParameterError) as error:  # one bad sample does not hide the others
+            failures.append(error)
             rows.append(_line((f"{entries[index].key}   {error}",), len(_HEADINGS)))
+    if len(failures) == len(rows) - 1:
+        raise failures[0]
     return np.vstack(rows)
 
 
-def _row(sample: Sample, recipe: Recipe, *, seed: int, index: int, texture: TextureSource | None) -> list[_Image]:
+def _row(
+    sample: Sample, recipe: Recipe, *, seed: int, index: int, texture: TextureSource | None, foreground: Policy
+) -> list[_Image]:
     """Return the pictures of one sample and their caption; a modality that is missing has empty tiles."""
     pair = synthesize(
         sample.rgb,
@@ -104,7 +110,7 @@ def _row(sample: Sample, recipe: Recipe, *, seed: int, index: int, texture: Text
         seed=seed,
         index=index,
         texture=texture,
-        foreground=sample.foreground,
+        foreground=foreground if sample.foreground is None else sample.foreground,
         camera=sample.intrinsics,
         unit=sample.unit,
     )
@@ -114,7 +120,8 @@ def _row(sample: Sample, recipe: Recipe, *, seed: int, index: int, texture: Text
     if sample.depth is not None and pair.depth is not None and pair.delta is not None:
         valid = sample.need("valid")
         given = sample.foreground
-        inside = foreground_mask(sample.depth, depth_axis=recipe.depth_axis) if given is None else given
+        found = find_foreground(sample.depth, foreground, depth_axis=recipe.depth_axis)
+        inside = found.mask if given is None else given
         inside = inside & valid if (inside & valid).any() else valid
         peak = float(np.abs(pair.delta).max())
         before, after = shade(sample.depth, pair.depth, valid, inside)

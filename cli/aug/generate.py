@@ -35,7 +35,7 @@ __all__ = ["generate"]
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
-def generate(source: Path, out: Path, recipe: Path | None, **options: Any) -> int:
+def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int:
     """Write anomalous samples made from the normal samples of IN.
 
     An interrupted run is completed by the same command.

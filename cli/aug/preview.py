@@ -21,7 +21,7 @@ __all__ = ["preview"]
 @synthesis_options
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True)
 @click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
-def preview(source: Path, out: Path, recipe: Path | None, **options: Any) -> None:
+def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None:
     """Draw a contact sheet of some samples of IN before and after."""
     from das3d_aug.files import encode_png, write_atomic
     from das3d_aug.preview import contact_sheet

@@ -155,7 +155,10 @@ class FolderDataset(Dataset):
             measured = self.meaning.measure(path, numbers, camera)
         else:
             size = self._size() if rgb is None else rgb.shape[:2]
-            camera, notes = (None, ()) if size is None else self._camera(size)
+            path_of_camera, notes = camera_file(self.root), ()
+            camera = None if path_of_camera is None else read_camera(path_of_camera)
+            if size is not None:
+                camera, notes = self._camera(size)
             measured, xyz, colours, camera = read_arranged(
                 path, meaning=self.meaning, width=self.cloud_width, size=size, camera=camera
             )
@@ -163,8 +166,8 @@ class FolderDataset(Dataset):
                 rgb = colours
             if rgb is None and self.mode in ("rgb", "rgbd"):
                 raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
-            if size is None:
-                camera, notes = (camera, ()) if camera is not None else self._camera(measured.depth.shape)
+            if size is None and path_of_camera is not None:
+                camera, notes = self._camera(measured.depth.shape)
         seen = self.mode != "rgb"
         return self.assemble(
             entry,

@@ -31,7 +31,7 @@ from das3d_aug.geometry import Orthographic, depth_to_points, move_along_rays, t
 from das3d_aug.runs.folder import to_json
 from das3d_aug.synthesis import AnomalyPair
 
-__all__ = ["FORMATS", "Format", "as_written", "default_format", "points_of"]
+__all__ = ["FORMATS", "Format", "as_written", "colour_of", "default_format", "points_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,19 +190,22 @@ def _webdataset(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes
 
 def _both(pair: AnomalyPair, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     if pair.rgb is None or pair.depth is None:
-        raise ParameterError(
-            f"format {name!r} stores colour and depth, and one is missing; use 'folder' or 'webdataset'"
-        )
-    return pair.rgb, pair.depth
+        raise ParameterError(f"format {name!r} stores colour and depth, and one is missing; use format 'folder'")
+    rgb = pair.rgb if pair.rgb.ndim == 3 else np.repeat(pair.rgb[:, :, None], 3, axis=2)
+    return rgb, pair.depth
+
+
+def colour_of(sample: Sample) -> NDArray[np.uint8] | None:
+    """Return the colour as it was stored: H x W where it was grey."""
+    return np.ascontiguousarray(sample.rgb[:, :, 0]) if sample.grey and sample.rgb is not None else sample.rgb
 
 
 def _images(sample: Sample, pair: AnomalyPair) -> dict[str, Any]:
     depth = pair.depth
     if depth is not None and sample.stored is not None:
         depth = sample.stored.restore(depth, sample.need("depth"))
-    grey = sample.grey and pair.rgb is not None and pair.rgb.ndim == 3
     return {
-        "rgb": pair.rgb[:, :, 0] if grey and pair.rgb is not None else pair.rgb,
+        "rgb": pair.rgb,
         "depth": depth,
         "mask": pair.mask,
         "rgb_mask": pair.rgb_changed,

@@ -17,11 +17,11 @@ from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
-from das3d_aug.generation.formats import FORMATS, as_written
+from das3d_aug.generation.formats import FORMATS, as_written, colour_of
 from das3d_aug.preparation import resize_sample
 from das3d_aug.runs.folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
-from das3d_aug.synthesis import Recipe, kind_of, measure_severity, synthesize
+from das3d_aug.synthesis import Policy, Recipe, kind_of, measure_severity, synthesize
 from das3d_aug.textures import TextureSource, as_source
 
 __all__ = ["Job", "Tally", "Task", "make"]
@@ -47,6 +47,7 @@ class Job:
     common: Mapping[str, bytes]
     digits: int
     depth_png: float | None
+    foreground: Policy
     out: Path
 
     def name(self, entry: Entry, index: int) -> str:
@@ -151,6 +152,7 @@ def _of_source(
         sample = as_written(resize_sample(job.dataset.open(entry), job.size), depth_png=job.depth_png)
         sources = source_digests(job.dataset, entry)
         texture = None if job.textures is None else _textures(job.textures)
+    rgb, foreground = colour_of(sample), job.foreground if sample.foreground is None else sample.foreground
     for sentence in sample.warnings:
         tally.warnings.setdefault(sentence, set()).add(indices[0] // job.per_image)
     if target.common(sample) != job.common:
@@ -158,19 +160,21 @@ def _of_source(
     for index in indices:
         with tally.timed(_SYNTHESIS):
             pair = synthesize(
-                sample.need("rgb"),
-                sample.need("depth"),
+                rgb,
+                sample.depth,
                 recipe=job.recipe,
                 seed=job.seed,
                 index=index,
                 texture=texture,
-                foreground=sample.foreground,
+                foreground=foreground,
+                camera=sample.intrinsics,
+                unit=sample.unit,
             )
-            severity = measure_severity(sample.need("rgb"), sample.need("depth"), pair, foreground=sample.foreground)
+            severity = measure_severity(rgb, sample.depth, pair, foreground=foreground)
         with tally.timed(_WRITING):
             name = job.name(entry, index)
             files = target.encode(name, sample, pair)
-            record = {
+            record: dict[str, Any] = {
                 "format": FORMAT,
                 "version": das3d_aug.__version__,
                 "sample": name,
@@ -181,6 +185,7 @@ def _of_source(
                 "kind": kind_of(pair),
                 "severity": asdict(severity),
                 "unit": sample.unit,
+                **({} if job.foreground == "auto" else {"foreground": job.foreground}),
                 "intrinsics": None if sample.intrinsics is None else sample.intrinsics.to_dict(),
                 "source": {
                     "layout": job.dataset.layout,

@@ -10,7 +10,7 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.webdataset import read_shard_sample
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_ply, read_bytes, read_json
-from das3d_aug.generation.formats import FORMATS, as_written, points_of
+from das3d_aug.generation.formats import FORMATS, as_written, colour_of, points_of
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.runs.folder import HEADER, digest, source_digests
 from das3d_aug.synthesis import Plan, render
@@ -102,7 +102,16 @@ def replay(
         raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
     normal = as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
     texture = None if folder is None else as_source(folder)
-    pair = render(normal.need("rgb"), normal.need("depth"), plan, texture=texture, foreground=normal.foreground)
+    policy = record.get("foreground", "auto")
+    pair = render(
+        colour_of(normal),
+        normal.depth,
+        plan,
+        texture=texture,
+        foreground=policy if normal.foreground is None else normal.foreground,
+        camera=normal.intrinsics,
+        unit=normal.unit,
+    )
     files = written.encode(name, normal, pair)
     if sample is None:
         there = [name for name in (*files, recipe) if (root / name).is_file()]

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import das3d_aug
+from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
@@ -47,7 +48,7 @@ from das3d_aug.runs.folder import (
     write_manifest,
 )
 from das3d_aug.runs.workers import unordered_map
-from das3d_aug.synthesis import Recipe
+from das3d_aug.synthesis import Policy, Recipe
 
 __all__ = ["Summary", "generate", "normal_entries"]
 
@@ -99,6 +100,7 @@ def generate(
     seed: int = 0,
     size: int | str | tuple[int, int] | None = None,
     textures: str | Path | None = None,
+    foreground: Policy = "auto",
     layout: str | None = None,
     format: str | None = None,  # noqa: A002 (the name of the option)
     shard_size: int = 256,
@@ -125,6 +127,8 @@ def generate(
         Seed of the run, 0 … 2**64 - 1.
     size : int, "HxW" or (height, width), optional
         Resize before the synthesis; `resize_sample` says how.  Without it the source's size stays.
+    foreground : {"auto", "all", "plane"}
+        Where the part is in samples whose data set does not mark it; as `das3d_aug.find_foreground`.
     textures : path, optional
         A folder of texture images; procedural textures without it.
     layout, **dataset_options
@@ -173,6 +177,7 @@ def generate(
     ):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
+    check_option("foreground", foreground, ("auto", "all", "plane"))
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
     shape = parse_size(size)
@@ -208,6 +213,7 @@ def generate(
         common=target.common(first),
         digits=max(target.digits, len(str(total - 1))),
         depth_png=depth_png,
+        foreground=foreground,
         out=out,
     )
     job.dataset.entries = ()  # a task brings its own entries
@@ -226,6 +232,7 @@ def generate(
         "format": written_as,
         "shard_size": job.shard_size,
         **({} if depth_png is None else {"depth_png": depth_png}),
+        **({} if foreground == "auto" else {"foreground": foreground}),
     }
     asked = total if limit is None else min(limit, total)
     tally = Tally()
@@ -240,7 +247,7 @@ def generate(
                     progress(tally.written + tally.kept, asked)
         if progress is not None:
             progress(tally.written + tally.kept, asked)
-        write_manifest(out, job.common, (mark for mark, _ in _marks(job, entries, total)), settings)
+        write_manifest(out, job.common, _present(job, entries, total), settings)
     return Summary(
         out=out,
         layout=dataset.layout,
@@ -281,6 +288,19 @@ def _marks(job: Job, entries: tuple[Entry, ...], count: int) -> Iterator[tuple[s
         else:
             mark = f"shard-{first // step:06d}.json"
         yield mark, range(first, min(first + step, count))
+
+
+def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
+    """Yield the marks that are on disk, in order; the cost follows what is there, not what could be."""
+    left = {path.relative_to(job.out).as_posix() for path in job.out.rglob("*.json")}
+    folder = FORMATS[job.layout].recipes
+    left = {name for name in left if name.startswith(folder or "shard-")}
+    for mark, _ in _marks(job, entries, total):
+        if not left:
+            return
+        if mark in left:
+            left.remove(mark)
+            yield mark
 
 
 def _tasks(job: Job, entries: tuple[Entry, ...], asked: int, tally: Tally) -> Iterator[Task]:

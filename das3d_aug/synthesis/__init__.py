@@ -5,7 +5,7 @@ plan renders to a pair.  It knows arrays only: it may import textures, the groun
 """
 
 from das3d_aug.synthesis.blend import blend_texture
-from das3d_aug.synthesis.foreground import DepthAxis, Foreground, Found, find_foreground, foreground_mask
+from das3d_aug.synthesis.foreground import DepthAxis, Foreground, Found, Policy, find_foreground, foreground_mask
 from das3d_aug.synthesis.masks import refine_mask, ternary_mask
 from das3d_aug.synthesis.noise import perlin_noise
 from das3d_aug.synthesis.pair import AnomalyPair, render, synthesize
@@ -21,6 +21,7 @@ __all__ = [
     "Found",
     "Kind",
     "Plan",
+    "Policy",
     "Recipe",
     "Severity",
     "blend_texture",

@@ -151,7 +151,7 @@ class DefectKind:
 
 def unit(values: NDArray[Any]) -> Field:
     """Cut to 0 … 1."""
-    return np.minimum(np.maximum(values, np.float32(0)), np.float32(1))
+    return np.asarray(np.minimum(np.maximum(values, np.float32(0)), np.float32(1)))
 
 
 def step(values: NDArray[Any]) -> Field:

@@ -146,7 +146,7 @@ def test_what_is_not_recognised_says_what_was_looked_for(tmp_path):
         open_dataset(tmp_path, layout="mvtec3d")
     with pytest.raises(ParameterError, match=r"layout must be one of folder, mvtec3d, .*, got 'kitti'"):
         open_dataset(tmp_path, layout="kitti")
-    with pytest.raises(ParameterError, match="got 'scale'"):
+    with pytest.raises(ParameterError, match="scale= is not for the layout 'folder'"):
         open_dataset(tmp_path, scale=3)
     with pytest.raises(ParameterError, match="encoding must be one of"):
         open_dataset(tmp_path, encoding="tum")

@@ -175,7 +175,7 @@ def test_maps_that_cannot_be_used_are_named(tmp_path):
     for wrong, said in (
         (good + np.nan, "holds NaN or infinity"),
         (good - np.inf, "holds NaN or infinity"),
-        (np.zeros((64, 64, 3), np.float32), "one channel"),
+        (np.dstack([good, good + 1, good]), "one channel"),
     ):
         trees.save(maps / f"{second}.npy", wrong)
         with pytest.raises(FileError, match=rf"{second}.npy: .*{said}"):

@@ -262,6 +262,6 @@ def test_a_damaged_evaluation_is_named(tmp_path, text, said):
 
 def test_a_figure_that_cannot_be_said_is_none(tmp_path):
     path = tmp_path / "evaluation.json"
-    path.write_text('{"figures": {"I-AUROC": null, "AP": NaN, "F1": 1}, "protocol": {}}')
+    path.write_text('{"figures": {"I-AUROC": null, "AP": null, "F1": 1}, "protocol": {}}')
     found = read_result(path, data="parts", category="b", mode="rgb", seed=0)
     assert found.figures == {"I-AUROC": None, "AP": None, "F1": 1}

@@ -80,10 +80,10 @@ def test_an_image_that_cannot_be_prepared_is_named(tmp_path):
     bad = [broken / f"potato/train/good/rgb/00{k}.png" for k in (3, 5)]
     for path in bad:
         path.write_bytes(b"no picture")
-    with pytest.raises(FileError) as caught:
+    with pytest.raises(ParameterError) as caught:
         source(data=broken)
-    assert str(bad[0]) in str(caught.value)
-    assert "mend or remove it, and 1 more" in str(caught.value)
+    assert str(caught.value).startswith(f"2 images, such as {bad[0]}: ")
+    assert "mend or remove" in str(caught.value)
 
 
 def test_prepared_data_must_be_prepared_alike(tmp_path):

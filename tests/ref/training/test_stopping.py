@@ -145,7 +145,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_saved(tmp_pa
 
 def test_a_loss_that_is_never_finite_leaves_no_detector(tmp_path, monkeypatch):
     poison_after(monkeypatch, 0)
-    with pytest.raises(Das3dError, match=r"the loss is nan at step 1; .* holds no detector yet; train anew with"):
+    with pytest.raises(Das3dError, match=r"the loss is nan at step 1; .* holds no detector yet; train anew into"):
         train(source(), tmp_path / "out", config=CONFIG)
     assert not (tmp_path / "out" / "detector.json").exists()
 
