@@ -26,7 +26,6 @@ __all__ = [
     "points_to_depth",
     "project_points",
     "range_to_depth",
-    "read_camera",
     "sort_into_grid",
     "to_unit",
 ]
