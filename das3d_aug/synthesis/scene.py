@@ -187,14 +187,14 @@ class Scene:
 
 
 def _mean_change(change: NDArray[np.float32], foot: NDArray[np.bool_]) -> float:
-    """Return the median of the absolute mean change of blocks, of which a quarter or more lies in the footprint."""
+    """Return the mean of the absolute mean changes of blocks; a quarter of a block or more lies in the footprint."""
     height, width = (-(-side // _BLOCK) * _BLOCK for side in foot.shape)
     sums, counts = np.zeros((height, width)), np.zeros((height, width))
     sums[: foot.shape[0], : foot.shape[1]] = np.where(foot, change, 0)
     counts[: foot.shape[0], : foot.shape[1]] = foot
     blocks = [a.reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK).sum(axis=(1, 3)) for a in (sums, counts)]
     enough = blocks[1] >= min(_BLOCK * _BLOCK // 4, blocks[1].max())
-    return float(np.median(np.abs(blocks[0][enough]) / blocks[1][enough]))
+    return float(np.mean(np.abs(blocks[0][enough]) / blocks[1][enough]))
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
