@@ -118,24 +118,42 @@ def _share(command: click.Command) -> None:
     command.params += [option for option in _SHARED if option not in command.params]
 
 
+_AGAIN = 0.02  # seconds until an interrupted import is looked at again
+
+
 @contextlib.contextmanager
 def _noted_interrupts() -> Iterator[list[int]]:
-    """Yield a list that fills with Ctrl-C: raised while a package loads, it may come out as some other error.
+    """Yield a list that fills with Ctrl-C, which acts as soon as no package is being loaded.
 
+    Raised in the middle of an import it may come out as some other error, or end the process from within C++.
     A process that was told to ignore Ctrl-C, as by nohup, still does.
     """
     noted: list[int] = []
 
     def note(number: int, frame: Any) -> None:
         noted.append(number)
-        signal.default_int_handler(number, frame)
+        if _importing(frame):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # its signal comes here too
+        else:
+            signal.default_int_handler(number, frame)
 
     main_thread = threading.current_thread() is threading.main_thread()
     if not main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield noted
         return
     signal.signal(signal.SIGINT, note)
+    before = signal.signal(signal.SIGALRM, note)
     try:
         yield noted
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _importing(frame: Any) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size, safe_parts
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_array, read_json, read_plane
 from das3d_aug.geometry import Camera, camera_from_dict
 
@@ -64,7 +64,7 @@ class Normalisation:
         for name in ("low", "high"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise ParameterError(f"{name} must be a finite number, got {value!r}")
+                raise ParameterError(f"{name} must be a finite number, got {quoted(value)}")
         if not 0 <= self.low <= self.high:
             raise ParameterError(f"low and high must be 0 <= low <= high, got {self.low!r} and {self.high!r}")
 
@@ -112,7 +112,7 @@ class PreparedDataset(Dataset):
             rows: dict[str, _Row] = {}
             for row in _rows(root, read_json(path)):
                 if row.entry.key in rows:
-                    raise ParameterError(f"two samples have the key {row.entry.key!r}")
+                    raise ParameterError(f"two samples have the key {quoted(row.entry.key)}")
                 rows[row.entry.key] = row
             return cls(root, how, rows=rows)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -207,7 +207,7 @@ def _rows(root: Path, listing: Mapping[str, Any]) -> Iterator[_Row]:
     for row in listing["samples"]:
         label = row["label"]
         if label not in (0, 1, None):
-            raise ParameterError(f"label must be 0, 1 or null, got {label!r}")
+            raise ParameterError(f"label must be 0, 1 or null, got {quoted(label)}")
         key, *names = (_text(row[name]) for name in ("key", "split", "defect", "category", "unit"))
         split, defect, category, unit = names
         entry = Entry(
@@ -229,5 +229,5 @@ def _rows(root: Path, listing: Mapping[str, Any]) -> Iterator[_Row]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ParameterError(f"a name is expected, got {value!r}")
+        raise ParameterError(f"a name is expected, got {quoted(value)}")
     return value

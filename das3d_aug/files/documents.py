@@ -51,7 +51,9 @@ class _Refused(Exception):
     """What is wrong with a document that its grammar allows."""
 
 
-def read_json(path: str | Path, *, data: bytes | None = None, limit: int | None = None) -> dict[str, Any]:
+def read_json(
+    path: str | Path, *, data: bytes | None = None, limit: int | None = None, finite: bool = True
+) -> dict[str, Any]:
     """Read a JSON object.
 
     Parameters
@@ -62,13 +64,15 @@ def read_json(path: str | Path, *, data: bytes | None = None, limit: int | None 
         What the file holds, if it is not to be read.
     limit : int, optional
         The largest size, in bytes; by default that of `das3d_aug.files.limits`.
+    finite : bool
+        False: NaN and Infinity are numbers too, as in figures that cannot be said.
 
     Raises
     ------
     FileError
         If the file is missing, beyond the limits above, or holds something else.
     """
-    value = _read(path, data, limit or limits().json_bytes, "JSON", _parse_json)
+    value = _read(path, data, limit or limits().json_bytes, "JSON", _parse_json, finite)
     if not isinstance(value, dict):
         raise FileError(path, "is not a JSON object")
     return value
@@ -88,14 +92,16 @@ def read_yaml(path: str | Path, *, data: bytes | None = None, limit: int = _OTHE
     return value
 
 
-def _read(path: str | Path, data: bytes | None, limit: int, kind: str, parse: Callable[[str], Any]) -> Any:
+def _read(
+    path: str | Path, data: bytes | None, limit: int, kind: str, parse: Callable[[str], Any], finite: bool = True
+) -> Any:
     path = Path(path)
     content = read_bytes(path, most=limit) if data is None else data
     if len(content) > limit:
         raise FileError(path, f"holds {len(content)} bytes; at most {limit} are read")
     try:
         value = parse(decoded(path, content))
-        _judge(value)
+        _judge(value, finite)
     except FileError:
         raise
     except _Refused as error:
@@ -119,7 +125,7 @@ def decoded(path: Path, data: bytes) -> str:
         raise FileError(path, f"is not {name} text (byte {error.start}); save it as UTF-8") from None
 
 
-def _judge(document: Any) -> None:
+def _judge(document: Any, finite: bool) -> None:
     """Refuse what is nested too deeply and numbers that are not finite or too long, naming where they are."""
     left: list[tuple[Any, tuple[Any, ...]]] = [(document, ())]
     while left:
@@ -130,7 +136,7 @@ def _judge(document: Any) -> None:
             for key, value in parent.items() if isinstance(parent, dict) else enumerate(parent):
                 if isinstance(value, (dict, list)):
                     left.append((value, (*place, key)))
-                elif isinstance(value, float) and not math.isfinite(value):
+                elif finite and isinstance(value, float) and not math.isfinite(value):
                     raise _Refused(f"{_name(*place, key)} must be a finite number, got {value!r}")
                 elif isinstance(value, int) and not -_LARGE < value < _LARGE:
                     raise _Refused(f"{_name(*place, key)} is a whole number of more than {_DIGITS} digits")

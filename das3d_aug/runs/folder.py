@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from das3d_aug.datasets import Dataset, Entry
-from das3d_aug.errors import FileError
+from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import contained, read_json, sweep_partials, write_atomic
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "digest",
     "keep_apart",
     "listing_digest",
+    "recorded_settings",
     "remove_mark",
     "sole_writer",
     "source_digests",
@@ -118,10 +119,24 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
         }
         write_atomic(path, to_json(header))
         return
-    before = read_json(path).get("settings", {})
+    before = recorded_settings(path)
     other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
     if other:
         raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another folder")
+
+
+def recorded_settings(path: Path) -> dict[str, Any]:
+    """Return the settings that a header names.
+
+    Raises
+    ------
+    FileError
+        If it cannot be read or names none.
+    """
+    settings = read_json(path).get("settings")
+    if not isinstance(settings, dict):
+        raise FileError(path, f"settings must be an object, got {quoted(settings)}")
+    return settings
 
 
 def differences(path: Path, values: Mapping[str, Any]) -> list[str]:

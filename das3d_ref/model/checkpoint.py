@@ -19,7 +19,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from das3d_aug.errors import FileError
+from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import contained, read_json, write_atomic
 
 __all__ = ["FORMAT", "RUN", "STATE", "Checkpoint", "load_checkpoint", "load_state", "save_checkpoint", "save_state"]
@@ -67,9 +67,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     path = folder / HEADER
     if not path.is_file():
         raise FileError(folder, f"holds no detector ({HEADER}); give the folder that das3d-ref train wrote")
-    header = read_json(path)
+    header = read_json(path, finite=False)  # a figure of the validation may be NaN: that class was missing
     if header.get("format") != FORMAT:
-        raise FileError(path, f"has format {header.get('format')!r}; this das3d reads format {FORMAT}")
+        raise FileError(path, f"has format {quoted(header.get('format'))}; this das3d reads format {FORMAT}")
     name, digest = header.get("weights"), header.get("sha256")
     if not isinstance(name, str) or not isinstance(digest, str):
         raise FileError(path, "does not name its weights")
@@ -109,7 +109,8 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     path = folder / STATE
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about = read_json(path, data=(file.metadata() or {})["das3d"].encode())
+            # Before the first validation the best figure is -Infinity.
+            about = read_json(path, data=(file.metadata() or {})["das3d"].encode(), finite=False)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
         found = about["format"]
     except OSError as error:
@@ -117,7 +118,7 @@ def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise FileError(path, f"is not the state of a training run: {error}") from error
     if found != FORMAT:
-        raise FileError(path, f"has format {found!r}; this das3d reads format {FORMAT}")
+        raise FileError(path, f"has format {quoted(found)}; this das3d reads format {FORMAT}")
     return about, tensors
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.metadata
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -78,6 +79,8 @@ class Detector:
         self.header = dict(header)
         self.config = Config.from_dict(header["config"])
         self.threshold = float(header["threshold"])
+        if not math.isfinite(self.threshold):
+            raise ParameterError(f"threshold must be a finite number, got {self.threshold!r}")
         span = header["depth_range"]
         self.depth_range = None if span is None else DepthRange(**span)
         self.device = device

@@ -212,7 +212,7 @@ def _tabulate(out: Path, data: DataSet, study: Study) -> tuple[Result, ...]:
                 category=folder.parent.name,
                 mode=named[1],
                 seed=int(named[2]),
-                versions=read_json(detector).get("versions") if detector.is_file() else None,
+                versions=read_json(detector, finite=False).get("versions") if detector.is_file() else None,
             )
         )
     write_results(out, data, results, detector=str(study), config=study.shared())

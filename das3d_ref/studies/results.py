@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import statistics
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from das3d_aug.datasets import Dataset
-from das3d_aug.errors import FileError
+from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import read_json, write_atomic
 from das3d_aug.runs.folder import to_json
 from das3d_ref.metrics import FIGURES
@@ -130,13 +129,13 @@ def read_result(
         raise FileError(path, "is no evaluation (figures, protocol); remove it and run the same command again")
     for name, figure in figures.items():
         if figure is not None and (isinstance(figure, bool) or not isinstance(figure, (int, float))):
-            raise FileError(path, f"figure {name} must be a number or null, got {figure!r}")
+            raise FileError(path, f"figure {name} must be a number or null, got {quoted(figure)}")
     return Result(
         data=data,
         category=category,
         mode=mode,
         seed=seed,
-        figures={name: None if figure is None or math.isnan(figure) else figure for name, figure in figures.items()},
+        figures=figures,
         protocol=protocol,
         versions=versions or {},
     )

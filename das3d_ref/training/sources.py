@@ -18,11 +18,10 @@ import torch
 from accelerate import PartialState
 
 from das3d_aug.datasets import Dataset, Entry, open_dataset
-from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import read_json
+from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.preparation import Preparation, depth_range, prepare
 from das3d_aug.runs.causes import by_cause
-from das3d_aug.runs.folder import HEADER
+from das3d_aug.runs.folder import HEADER, recorded_settings
 from das3d_ref.config import Config
 from das3d_ref.model.inputs import DepthRange, Item, as_item, preparation_of
 
@@ -170,10 +169,10 @@ def _prepare(
 def _check_settings(root: Path, settings: Preparation) -> None:
     """Refuse a prepared folder that differs from what a detector would do to new images."""
     path = root / HEADER
-    found = read_json(path).get("settings", {})
+    found = recorded_settings(path)
     wanted = json.loads(json.dumps(settings.to_dict()))
     other = [
-        f"{name} {found.get(name)!r}, not {value!r}"
+        f"{name} {quoted(found.get(name))}, not {value!r}"
         for name, value in wanted.items()
         if found.get(name) != value and not (name == "xyz" and found.get(name))
     ]

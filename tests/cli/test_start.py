@@ -23,7 +23,7 @@ def test_ctrl_c_while_it_starts_is_never_a_traceback(program: str, tmp_path: Pat
     }[program]
     # Python itself starts before any code of das3d runs, and its own Ctrl-C is not das3d's.
     code = "print(flush=True); " + START.format(program)
-    for delay in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6):
+    for delay in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6):
         process = subprocess.Popen(
             [sys.executable, "-c", "import signal, os; from das3d_cli import start; " + code, *arguments],
             env=environment(),

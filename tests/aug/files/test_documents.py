@@ -136,3 +136,10 @@ def test_a_quoted_value_is_short_and_cheap():
         text.encode()
     for value in (1, 0.1, "it's", [1, 2.5], (1,), {"b": 1}, None, True, -(10**60)):
         assert quoted(value) == repr(value)
+
+
+def test_json_that_may_say_nan_says_it():
+    found = read_json("a", data=b'{"a": NaN, "b": [-Infinity]}', finite=False)
+    assert str(found) == "{'a': nan, 'b': [-inf]}"
+    with pytest.raises(FileError, match="100 digits"):
+        read_toml("a", data=b"a = 1" + b"0" * 101)

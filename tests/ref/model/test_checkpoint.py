@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import re
@@ -225,3 +226,10 @@ def test_detectors_of_past_releases_keep_loading(folder):
 
 def test_there_is_a_frozen_detector():
     assert (GOLDEN / "ref-0.1.0" / "detector.json").is_file()
+
+
+def test_a_run_without_a_validation_and_a_validation_without_a_class_are_read(saved, tmp_path):
+    save_state(tmp_path, {"best": -math.inf}, WEIGHTS)
+    assert load_state(tmp_path)[0]["best"] == -math.inf
+    edit_header(saved, validation={"I-AUROC": math.nan})
+    assert math.isnan(load_checkpoint(saved).header["validation"]["I-AUROC"])

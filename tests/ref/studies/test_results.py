@@ -250,6 +250,7 @@ def test_latex_is_a_table_whatever_the_names():
         ('{"figures": {"I-AUROC": "0.5"}, "protocol": {}}', "figure I-AUROC must be a number or null, got '0.5'"),
         ('{"figures": {"I-AUROC": true}, "protocol": {}}', "must be a number or null, got True"),
         ("nothing", "is not JSON"),
+        ('{"figures": {"AP": NaN}, "protocol": {}}', "figures.AP must be a finite number, got nan"),
     ],
 )
 def test_a_damaged_evaluation_is_named(tmp_path, text, said):
@@ -262,6 +263,6 @@ def test_a_damaged_evaluation_is_named(tmp_path, text, said):
 
 def test_a_figure_that_cannot_be_said_is_none(tmp_path):
     path = tmp_path / "evaluation.json"
-    path.write_text('{"figures": {"I-AUROC": null, "AP": null, "F1": 1}, "protocol": {}}')
+    path.write_text('{"figures": {"I-AUROC": null, "F1": 1}, "protocol": {}}')
     found = read_result(path, data="parts", category="b", mode="rgb", seed=0)
-    assert found.figures == {"I-AUROC": None, "AP": None, "F1": 1}
+    assert found.figures == {"I-AUROC": None, "F1": 1}
