@@ -131,7 +131,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     """Do all but the normalisation; a fallback is told by ``warning`` alone."""
     key = sample.entry.key
     if not sample.valid.any():
-        raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth; leave the image out")
+        raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth")
     foreground = sample.valid if sample.foreground is None else sample.foreground & sample.valid
     xyz, plane, troubles = None, None, []
     remove_plane = sample.foreground is None and settings.distance > 0

@@ -118,7 +118,8 @@ class Trainer:
             there = len(source.train) + len(source.validation)
             raise ParameterError(
                 f"{source.data or source.dataset.root}: two normal images are needed, one to learn from and one to "
-                f"validate with; there {'is' if there == 1 else 'are'} {there or 'none'}"
+                f"validate with; there {'is' if there == 1 else 'are'} {there}, none to "
+                f"{'validate with' if source.train else 'learn from'}"
             )
         settings = config.training
         self.config, self.out = config, out

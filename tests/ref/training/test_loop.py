@@ -256,7 +256,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_what_was_saved(tmp_pa
 
 def test_a_loss_that_is_never_finite_leaves_no_detector(tmp_path, monkeypatch):
     poison_after(monkeypatch, 0)
-    with pytest.raises(Das3dError, match=r"the loss is nan at step 1; .* holds no detector yet; train anew with"):
+    with pytest.raises(
+        Das3dError, match=r"the loss is nan at step 1; .* holds no detector yet; train anew into another folder, with"
+    ):
         train(source(), tmp_path / "out", config=CONFIG)
     assert not (tmp_path / "out" / "detector.json").exists()
 
@@ -394,8 +396,8 @@ def test_what_cannot_work_is_refused_at_the_start(tmp_path, values, said):
 def test_data_without_normal_images_is_refused(tmp_path):
     data = source()
     for missing, said in (
-        ("train", "no normal images to learn from"),
-        ("validation", "no normal images to validate with"),
+        ("train", "two normal images are needed, .*; there are 2, none to learn from"),
+        ("validation", "two normal images are needed, .*; there are 7, none to validate with"),
     ):
         kept = {name: getattr(data, name) for name in ("dataset", "train", "validation", "test")} | {missing: ()}
         with pytest.raises(ParameterError, match=said):
