@@ -20,7 +20,13 @@ from .voice import Voice
 
 __all__ = ["Program"]
 
-_MEMORY = ("out of memory", "can't allocate memory", "insufficient memory")  # as torch and OpenCV say it
+_MEMORY = (  # as torch, OpenCV, the C library and the loader of libraries say it
+    "out of memory",
+    "can't allocate memory",
+    "insufficient memory",
+    "cannot allocate memory",
+    "failed to map segment",
+)
 _SHARED = (
     click.Option(["--quiet"], is_flag=True, expose_value=False, help="Say nothing but warnings and errors."),
     click.Option(["--json"], is_flag=True, expose_value=False, help="Print the result as one JSON object instead."),
@@ -100,17 +106,20 @@ class Program(click.Group):
 
 def _told(error: BaseException) -> str | None:
     """Return what to say of an error that the user or the system made; None of a bug."""
-    from das3d_aug.errors import Das3dError  # lazily: --help must not load the package
-
-    if isinstance(error, Das3dError):
+    # Not imported: where memory is short that fails, too, and what was not loaded has raised nothing.
+    errors = sys.modules.get("das3d_aug.errors")
+    if errors is not None and isinstance(error, errors.Das3dError):
         return str(error)
-    if isinstance(error, ModuleNotFoundError) and error.name is not None and not error.name.startswith("das3d"):
-        package = error.name.partition(".")[0]
-        return f"{package} is not installed: pip install '.[ref]' in the checkout of das3d"
     if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _MEMORY):
         return "out of memory: smaller images, smaller batches or fewer workers need less"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else f"the system refused: {error.strerror}"
+    if isinstance(error, ModuleNotFoundError) and error.name is not None and not error.name.startswith("das3d"):
+        package = error.name.partition(".")[0]
+        return f"{package} is not installed: pip install '.[ref]' in the checkout of das3d"
+    if isinstance(error, (ImportError, OSError)) and ".so" in str(error):
+        named = next(line for line in str(error).splitlines() if ".so" in line)
+        return f"a library cannot be loaded: {named}; das3d-aug doctor says more"
     return None
 
 

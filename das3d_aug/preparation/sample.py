@@ -150,7 +150,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     key = sample.entry.key
     measured = sample.need("valid")
     if not measured.any():
-        raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth; leave the image out")
+        raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth")
     foreground = measured if sample.foreground is None else sample.foreground & measured
     xyz, plane, troubles = None, None, []
     remove_plane = sample.foreground is None and settings.distance > 0

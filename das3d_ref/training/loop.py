@@ -114,15 +114,13 @@ class Trainer:
     """
 
     def __init__(self, source: Source, out: Path, *, config: Config) -> None:
-        if len(source.train) + len(source.validation) < 2:
+        if not source.train or not source.validation:
             there = len(source.train) + len(source.validation)
             raise ParameterError(
                 f"{source.data or source.dataset.root}: two normal images are needed, one to learn from and one to "
-                f"validate with; there {'is' if there == 1 else 'are'} {there or 'none'}"
+                f"validate with; there {'is' if there == 1 else 'are'} {there}, none to "
+                f"{'validate with' if source.train else 'learn from'}"
             )
-        for name, entries in (("learn from", source.train), ("validate with", source.validation)):
-            if not entries:
-                raise ParameterError(f"{source.dataset.root} has no normal images to {name}")
         settings = config.training
         self.config, self.out = config, out
         # Without being told so, processes on CPUs would not find each other.  Precision is left to `autocast`.

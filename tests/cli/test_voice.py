@@ -103,6 +103,8 @@ def test_what_is_no_number_is_null_and_paths_are_text() -> None:
         (PermissionError(13, "Permission denied", "/a/b"), "/a/b: Permission denied"),
         (MemoryError(), "out of memory: smaller images"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory: smaller images"),
+        (ImportError("numpy says:\nlibblas.so: failed to map segment from shared object"), "out of memory: smaller"),
+        (ImportError("libGL.so.1: cannot open shared object file"), "a library cannot be loaded: libGL.so.1: cannot"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "torch is not installed: pip install"),
     ],
 )
@@ -114,6 +116,25 @@ def test_what_the_system_refuses_is_one_line(error: Exception, said: str) -> Non
     assert done.exit_code == 2
     assert done.stderr.startswith(f"tool: error: {said}")
     assert done.stderr.count("\n") == 1
+
+
+def test_memory_that_ends_while_packages_load_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from das3d_cli.start import aug\n"
+        "limit = int(sys.argv.pop(1)) * 2**20\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit)); aug()"
+    )
+    source = write_mvtec(tmp_path / "parts")
+    for megabytes in (60, 120, 250, 400):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(megabytes), "generate", str(source), "--out", str(tmp_path / "out")],
+            env={**environment(), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr, megabytes
+        assert len(done.stderr.splitlines()) <= 1
+        assert done.returncode in (0, 1, 2), done.stderr  # 1: OpenBLAS ends the process itself, with a line
 
 
 def test_a_bug_keeps_its_traceback() -> None:

@@ -139,8 +139,8 @@ def test_what_cannot_work_is_refused_at_the_start(tmp_path, values, said):
 def test_data_without_normal_images_is_refused(tmp_path):
     data = source()
     for missing, said in (
-        ("train", "no normal images to learn from"),
-        ("validation", "no normal images to validate with"),
+        ("train", "two normal images are needed, .*; there are 2, none to learn from"),
+        ("validation", "two normal images are needed, .*; there are 7, none to validate with"),
     ):
         kept = {name: getattr(data, name) for name in ("dataset", "train", "validation", "test")} | {missing: ()}
         with pytest.raises(ParameterError, match=said):

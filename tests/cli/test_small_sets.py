@@ -1,0 +1,112 @@
+"""Trainings on very little, and on what no plane fits: done, or one sentence that says what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from das3d_cli.ref import main
+from helpers.dumps import put
+from helpers.runs import detector, parts
+
+from das3d_aug.files import encode_png, encode_tiff
+
+V, U = np.mgrid[:64, :64]
+DOME = (600 - (np.hypot(U - 32, V - 32) < 20) * (40 - 0.03 * ((U - 32) ** 2 + (V - 32) ** 2))).astype(np.float32)
+FLAT, EMPTY = np.full_like(DOME, 600), np.zeros_like(DOME)
+NOISE = np.random.default_rng(0).uniform(300, 3000, DOME.shape).astype(np.float32)
+WIDE = DOME.repeat(2, axis=1)
+
+
+def write(root: Path, *depths: np.ndarray) -> Path:
+    for index, depth in enumerate(depths):
+        rgb = np.where((depth < 600)[..., None], (200, 90, 40), (30, 30, 30)).astype(np.uint8)
+        put(root / f"rgb/{index}.png", encode_png(rgb))
+        put(root / f"depth/{index}.tiff", encode_tiff(depth))
+    put(root / "intrinsics.json", json.dumps({"fx": 80, "fy": 80, "cx": 32, "cy": 32}).encode())
+    return root
+
+
+def train(tmp_path: Path, *settings: str):
+    arguments = ["train", "--data", str(tmp_path / "parts"), "--unit", "mm", "--out", str(tmp_path / "model")]
+    small = ["--preset", "smoke", "--set", "training.steps=2", "--set", "training.validation_anomalies=4"]
+    return CliRunner().invoke(main, [*arguments, *small, *settings])
+
+
+@pytest.mark.parametrize(
+    ("depths", "settings"),
+    [
+        ((DOME, DOME), ()),
+        ((DOME, DOME, WIDE), ()),
+        ((DOME, DOME, DOME), ("--set", "training.batch=32")),
+        (
+            (FLAT, FLAT, FLAT),
+            (
+                "--set=preparation.fallback=keep",
+                "--set=synthesis.magnitude_unit=depth",
+                "--set=synthesis.magnitude=[1, 5]",
+            ),
+        ),
+        ((NOISE, NOISE, NOISE), ("--set", "preparation.distance=0")),
+    ],
+    ids=["two", "sizes", "batch", "flat", "noise"],
+)
+def test_little_is_enough(tmp_path: Path, depths: tuple[np.ndarray, ...], settings: tuple[str, ...]) -> None:
+    write(tmp_path / "parts", *depths)
+    done = train(tmp_path, *settings)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "model/detector.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("depths", "said"),
+    [
+        ((DOME,), "two normal images are needed, one to learn from and one to validate with; there is 1"),
+        ((DOME, DOME, EMPTY), "parts/2: nothing is left: no pixel has a measured depth; mend or remove what fails"),
+        ((FLAT,) * 3, "3 images, such as {}/0: no plane: everything lies within 0.005 m of the best one; --set prep"),
+        ((DOME, NOISE), "--set preparation.fallback=keep keeps everything, --set preparation.distance=0 looks for no"),
+    ],
+    ids=["one", "empty", "flat", "noise"],
+)
+def test_too_little_is_one_sentence(tmp_path: Path, depths: tuple[np.ndarray, ...], said: str) -> None:
+    source = write(tmp_path / "parts", *depths)
+    done = train(tmp_path)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert said.format(source) in done.stderr
+    assert "prepared" not in done.stderr
+
+
+def test_predict_has_what_its_errors_propose(tmp_path: Path) -> None:
+    source = write(tmp_path / "parts", NOISE, NOISE + 1)
+    arguments = ["predict", str(detector()), str(source), "--unit", "mm", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("das3d-ref: failed: 2 images, such as 0: no plane")
+    assert "--fallback keep keeps everything, --distance 0 looks for no plane" in done.stderr
+    assert "0 of 2 images judged, 0 anomalous" in done.stdout
+    kept = CliRunner().invoke(main, [*arguments, "--fallback", "keep"])
+    assert kept.exit_code == 0, kept.output
+    assert kept.stderr.startswith("das3d-ref: warning: 2 images, such as 0: no plane")
+    assert kept.stderr.count("\n") == 1
+    assert CliRunner().invoke(main, [*arguments, "--distance", "0"]).exit_code == 0
+
+
+def test_maps_of_eight_bits_are_warned_of_and_a_report_has_its_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from das3d_aug.datasets import open_dataset
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    for sample in open_dataset(parts()).select(split="test"):
+        put(tmp_path / f"maps/{sample.entry.key}.png", encode_png(np.asarray(sample.depth * 100, np.uint8)))
+    arguments = ["score", "--maps", str(tmp_path / "maps"), "--data", str(parts()), "--category", "potato"]
+    done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert done.stderr.startswith(f"das3d-ref: warning: {tmp_path}/maps: 8 bits: ties; ")
+    assert json.loads((tmp_path / "out/evaluation.json").read_text())["date"] == "2023-11-14"
+    page = (tmp_path / "out/report.html").read_text()
+    assert f"<title>potato: {tmp_path}/maps on {parts()}, 2023-11-14</title>" in page
