@@ -188,13 +188,13 @@ def preparation_sheet(
         except (FileError, ParameterError) as error:  # the run reports it and goes on with the others
             rows.append(_line((f"{entry.key}   {error}",), len(_PREPARED)))
             continue
-        removed = prepared.valid & ~prepared.foreground
+        removed = prepared.need("valid") & ~prepared.foreground
         tiles = (
             sample.need("rgb"),
             _colour_depth(sample.need("depth"), sample.need("valid"), sample.need("valid")),
             np.where(removed[:, :, None], (sample.need("rgb") * 0.4 + _RED * 0.6).astype(np.uint8), sample.need("rgb")),
-            prepared.rgb,
-            _colour_depth(prepared.depth, prepared.valid, prepared.foreground),
+            prepared.need("rgb"),
+            _colour_depth(prepared.need("depth"), prepared.need("valid"), prepared.foreground),
         )
         caption = f"{entry.key}   {prepared.warning or f'{removed.mean():.0%} removed'}"
         rows += [np.hstack([_tile(tile) for tile in tiles]), _line((caption,), len(_PREPARED))]

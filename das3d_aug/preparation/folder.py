@@ -242,7 +242,7 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
         "format": FORMAT,
         "key": key,
         "row": _row(entry, prepared, files),
-        "range": asdict(depth_range(prepared)),
+        "range": None if prepared.depth is None else asdict(depth_range(prepared)),
         "warning": prepared.warning,
         "files": {path: digest(data) for path, data in files.items()},
     }
@@ -279,8 +279,9 @@ def _listing(records: list[dict[str, Any]], normalise: str) -> bytes:
     rows = []
     for record in records:
         ranges = [record["range"]] if normalise == "image" else chosen[_category(record)]
-        low, high = min(span["low"] for span in ranges), max(span["high"] for span in ranges)
-        rows.append({**record["row"], "normalisation": None if normalise == "none" else {"low": low, "high": high}})
+        known = [span for span in ranges if span is not None]  # colour alone has none
+        span = {"low": min(span["low"] for span in known), "high": max(span["high"] for span in known)} if known else None
+        rows.append({**record["row"], "normalisation": None if normalise == "none" else span})
     return to_json({"format": FORMAT, "samples": rows})
 
 

@@ -50,12 +50,14 @@ def resize_sample(sample: Sample, shape: tuple[int, int] | None) -> Sample:
     camera = sample.intrinsics
     return replace(
         sample,
-        rgb=np.asarray(cv2.resize(sample.need("rgb"), shape[::-1], interpolation=cv2.INTER_AREA), np.uint8),
-        depth=sample.need("depth")[nearest],
-        valid=sample.need("valid")[nearest],
-        xyz=None if sample.xyz is None else sample.xyz[nearest],
+        rgb=None
+        if sample.rgb is None
+        else np.asarray(cv2.resize(sample.rgb, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8),
         intrinsics=camera and camera.scaled(shape[0] / old[0], shape[1] / old[1]),
-        mask=None if sample.mask is None else sample.mask[nearest],
-        foreground=None if sample.foreground is None else sample.foreground[nearest],
         stored=None if sample.stored is None else sample.stored.at(nearest),
+        **{
+            name: image[nearest]
+            for name in ("depth", "valid", "xyz", "mask", "foreground")
+            if (image := getattr(sample, name)) is not None
+        },
     )

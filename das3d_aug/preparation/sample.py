@@ -42,14 +42,15 @@ class Prepared(Images):
 
     Attributes
     ----------
-    rgb : numpy.ndarray
-        uint8, H x W x 3; black where the background was removed.
-    depth : numpy.ndarray
-        float32, H x W; 0 where nothing was measured, the largest depth of the part where the background was.
-    valid : numpy.ndarray
-        bool, H x W: where there is depth, removed background included.
+    rgb : numpy.ndarray or None
+        uint8, H x W x 3; black where the background was removed.  None if there is no colour.
+    depth : numpy.ndarray or None
+        float32, H x W; 0 where nothing was measured, the largest depth of the part where the background was.  None if
+        there is none, but then there is colour.
+    valid : numpy.ndarray or None
+        bool, H x W: where there is depth, removed background included; None without depth.
     foreground : numpy.ndarray
-        bool, H x W: where the part was measured.
+        bool, H x W: where the part was measured; of colour alone, all that is not known to be background.
     mask : numpy.ndarray or None
         bool, H x W: the anomalous pixels, if they are known.
     xyz : numpy.ndarray or None
@@ -67,9 +68,9 @@ class Prepared(Images):
         Why the fallback was taken.
     """
 
-    rgb: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    valid: NDArray[np.bool_]
+    rgb: NDArray[np.uint8] | None
+    depth: NDArray[np.float32] | None
+    valid: NDArray[np.bool_] | None
     foreground: NDArray[np.bool_]
     mask: NDArray[np.bool_] | None
     xyz: NDArray[np.float32] | None
@@ -88,7 +89,8 @@ def prepare_sample(
     Parameters
     ----------
     sample : Sample
-        With points, or depth and a camera, unless its foreground is known or ``distance`` is 0.
+        With points, or depth and a camera, unless its foreground is known or ``distance`` is 0; or colour alone, of
+        which no plane can be removed.
     settings : Preparation, optional
         What is done; `Preparation.paper` without it.
     normalisation : Normalisation, optional
@@ -112,11 +114,13 @@ def prepare_sample(
         If the sample has neither points nor a camera and needs them, or its unit cannot be converted.
     """
     settings = settings or Preparation()
-    if (settings.normalise == "dataset") != (normalisation is not None):
+    if sample.depth is not None and (settings.normalise == "dataset") != (normalisation is not None):
         raise ParameterError("normalisation is the range of the data set: give it with normalise='dataset' only")
     prepared = remove_and_resize(sample, settings)
     if prepared.warning is not None:
         warnings.warn(f"{sample.entry.key}: {prepared.warning}", stacklevel=2)
+    if prepared.depth is None:
+        return prepared
     if settings.normalise == "image":
         normalisation = depth_range(prepared)
     if normalisation is None:
@@ -148,12 +152,16 @@ def _extent(part: NDArray[np.float32], *, within: NDArray[np.float32]) -> tuple[
 def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     """Do all but the normalisation; a fallback is told by ``warning`` alone."""
     key = sample.entry.key
+    if sample.depth is None:
+        return _of_colour(sample, settings)
     measured = sample.need("valid")
     if not measured.any():
         raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth")
     foreground = measured if sample.foreground is None else sample.foreground & measured
     xyz, plane, troubles = None, None, []
     remove_plane = sample.foreground is None and settings.distance > 0
+    if remove_plane and settings.fallback == "keep" and not _has_points(sample):
+        remove_plane, troubles = False, ["no plane: the data has neither points nor a camera"]
     if remove_plane or settings.cluster_distance > 0 or settings.xyz:
         points = _points(sample)
         if remove_plane:
@@ -175,7 +183,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     farthest = np.float32(_extent(part, within=part)[1])
     made = replace(
         sample,
-        rgb=np.where(removed[:, :, None], np.uint8(0), sample.need("rgb")),
+        rgb=None if sample.rgb is None else np.where(removed[:, :, None], np.uint8(0), sample.rgb),
         depth=np.where(foreground, sample.need("depth"), np.where(removed, farthest, np.float32(0))),
         xyz=xyz,
         mask=None if sample.mask is None else sample.mask.copy(),
@@ -186,19 +194,48 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     valid = made.need("depth") > 0
     if not valid.any() or made.foreground is None:
         raise ForegroundError(f"{key}: no valid depth is left at {valid.shape[0]} x {valid.shape[1]} pixels")
+    warning = "; ".join([*troubles, "everything is kept"]) if troubles else None
+    return _prepared(made, valid, made.foreground, plane=plane, warning=warning)
+
+
+def _of_colour(sample: Sample, settings: Preparation) -> Prepared:
+    """Pad and resize an image of colour alone; where its foreground is known, black out the rest."""
+    rgb, part = sample.need("rgb").copy(), sample.foreground
+    if part is not None:
+        rgb[~part] = 0
+    made = replace(sample, rgb=rgb, foreground=np.ones(sample.shape, np.bool_) if part is None else part, stored=None)
+    made = resize_sample(_padded(made) if settings.pad else made, parse_size(settings.size))
+    inside = made.need("foreground")
+    if not inside.any():
+        raise ForegroundError(f"{sample.entry.key}: nothing is left: an empty foreground")
+    return _prepared(made, None, inside)
+
+
+def _prepared(
+    made: Sample,
+    valid: NDArray[np.bool_] | None,
+    inside: NDArray[np.bool_],
+    *,
+    plane: Plane | None = None,
+    warning: str | None = None,
+) -> Prepared:
     return Prepared(
-        rgb=made.need("rgb"),
-        depth=made.need("depth"),
+        rgb=made.rgb,
+        depth=made.depth,
         valid=valid,
-        foreground=made.foreground,
+        foreground=inside,
         mask=made.mask,
         xyz=made.xyz,
         unit=made.unit,
         camera=made.intrinsics,
         plane=plane,
         normalisation=None,
-        warning=f"{'; '.join(troubles)}; everything is kept" if troubles else None,
+        warning=warning,
     )
+
+
+def _has_points(sample: Sample) -> bool:
+    return sample.xyz is not None or sample.intrinsics is not None
 
 
 def _points(sample: Sample) -> NDArray[np.float32]:

@@ -104,6 +104,7 @@ def run_baselines(
     """
     if not source.train:
         raise ParameterError(f"{source.dataset.root} has no normal images to learn from")
+    config = source.narrowed(config)
     train = [look(source.item(entry, None), config) for entry in source.train]
     known = methods(config, encoder)
     results: dict[str, BaselineResult] = {}
@@ -155,7 +156,7 @@ def methods(config: Config, encoder: Encoder | None) -> dict[str, Callable[[Sequ
 def look(item: Item, config: Config) -> View:
     """Take from a prepared image what a baseline of a mode may see."""
     sample = item.sample
-    valid = sample.need("valid")
+    valid = np.ones(sample.shape, np.bool_) if sample.valid is None else sample.valid
     part = valid if sample.foreground is None else sample.foreground
     inside = part.ravel()[item.nearest]  # what was not measured is part of what is beside it
     rgb = None if config.mode == "depth" else sample.rgb

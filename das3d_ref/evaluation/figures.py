@@ -198,21 +198,23 @@ def kernel_figure() -> Figure:
 def maps_figure(samples: Sequence[Sample], maps: Sequence[Map]) -> Figure:
     """Draw Fig. 5: a row for each test image, with its depth, its truth and its anomaly map; one scale for all maps."""
     low, high = colour_range(maps)
-    figure, axes = _grid(len(samples), 4, width=6.0, height=1.4)
+    seen = [name for name in ("rgb", "depth") if getattr(samples[0], name) is not None]
+    columns = [*({"rgb": "colour", "depth": "surface"}[name] for name in seen), "truth", "anomaly map"]
+    figure, axes = _grid(len(samples), len(columns), width=1.5 * len(columns), height=1.4)
     for line, sample, found in zip(axes, samples, maps, strict=True):
         truth = np.zeros(sample.shape, bool) if sample.mask is None else sample.mask
-        line[0].imshow(sample.need("rgb"))
-        line[1].imshow(shaded(sample))
-        line[2].imshow(truth, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        for place, name in zip(line, seen, strict=False):
+            place.imshow(sample.need("rgb") if name == "rgb" else shaded(sample))
+        line[-2].imshow(truth, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         extent = (-0.5, sample.shape[1] - 0.5, sample.shape[0] - 0.5, -0.5)
         colours = LinearSegmentedColormap.from_list("anomaly", COLOURS)
-        drawn = line[3].imshow(found, cmap=colours, vmin=low, vmax=high, extent=extent)
+        drawn = line[-1].imshow(found, cmap=colours, vmin=low, vmax=high, extent=extent)
         for border in outline(truth):
-            line[3].plot(*np.vstack([border, border[:1]]).T, color="black", linewidth=0.6)
+            line[-1].plot(*np.vstack([border, border[:1]]).T, color="black", linewidth=0.6)
         line[0].set_ylabel("\n".join(sample.entry.key.rsplit("/", 2)[-2:]))
-    for place, title in zip(axes[0], ("colour", "surface", "truth", "anomaly map"), strict=True):
+    for place, title in zip(axes[0], columns, strict=True):
         place.set_title(title)
-    figure.colorbar(drawn, ax=axes[:, 3], shrink=0.9)
+    figure.colorbar(drawn, ax=axes[:, -1], shrink=0.9)
     return figure
 
 

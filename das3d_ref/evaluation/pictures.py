@@ -56,6 +56,11 @@ def coloured(share: Map) -> Image:
     return np.asarray(np.rint(np.stack(channels, axis=2)), np.uint8)
 
 
+def seen(sample: Sample) -> Image:
+    """Return what a person looks at: the colour of a sample, or its surface where it has none, H x W x 3."""
+    return shaded(sample) if sample.rgb is None else sample.rgb
+
+
 def part_of(sample: Sample) -> NDArray[np.bool_]:
     """Return where the part was measured, as far as the sample tells the part from its background."""
     return sample.need("valid") if sample.foreground is None else sample.need("valid") & sample.foreground

@@ -63,7 +63,7 @@ class _Card:
     pictures: dict[str, str]
     size: tuple[int, int]
     outline: str
-    surface: dict[str, Any]
+    surface: dict[str, Any] | None
 
 
 def write_report(
@@ -131,7 +131,7 @@ def write_report(
         defects=sorted({card.defect for card in cards}),
         judged=threshold is not None,
         middle=f"{middle:.4g}",
-        surfaces=min(len(cards), _SURFACES),
+        surfaces=sum(card.surface is not None for card in cards[:_SURFACES]),
         range=[f"{end:.3g}" for end in (low, high)],
         colours=COLOURS,
         protocol={name: _plain(value) for name, value in evaluation.protocol.items()},
@@ -172,13 +172,11 @@ def _card(image: dict[str, Any], sample: Sample, share: Map, middle: float) -> _
     """``share`` is the anomaly map in 0 … 1; the margin is positive on the wrong side of ``middle``."""
     height, width = sample.shape
     label, verdict = image["label"], image["verdict"]
-    light = shaded(sample)
-    size = fit(light.shape, _PICTURE)
-    pictures = {
-        "colour": _webp(resized(sample.need("rgb"), size), _GOOD),
-        "surface": _webp(resized(light, size), _GOOD),
-        "anomaly": _webp(coloured(resized(share, size)), _LOSSLESS),
-    }
+    light = None if sample.depth is None else shaded(sample)
+    size = fit(sample.shape, _PICTURE)
+    seen = {"colour": sample.rgb, "surface": light}
+    pictures = {name: _webp(resized(image, size), _GOOD) for name, image in seen.items() if image is not None}
+    pictures["anomaly"] = _webp(coloured(resized(share, size)), _LOSSLESS)
     outcomes = {(True, False): "missed", (False, True): "false alarm", (True, True): "found", (False, False): "passed"}
     return _Card(
         key=image["key"],
@@ -190,7 +188,7 @@ def _card(image: dict[str, Any], sample: Sample, share: Map, middle: float) -> _
         pictures=pictures,
         size=(width, height),
         outline="" if sample.mask is None else "".join(map(_path, outline(sample.mask))),
-        surface=_surface(sample, share, light[:, :, 0]),
+        surface=None if light is None else _surface(sample, share, light[:, :, 0]),
     )
 
 

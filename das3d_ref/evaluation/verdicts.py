@@ -21,7 +21,7 @@ from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_fo
 from das3d_aug.geometry import points_to_depth
 from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.judge import Progress, _map_name
-from das3d_ref.evaluation.pictures import coloured
+from das3d_ref.evaluation.pictures import coloured, seen
 from das3d_ref.model import Detector, Prediction
 
 Image = NDArray[np.uint8]
@@ -170,7 +170,7 @@ def _predict(
                 }
                 files = {
                     _map_name(key): encode_tiff(found.anomaly_map),
-                    f"overlays/{key}.png": encode_png(overlay(sample.need("rgb"), found, detector.threshold)),
+                    f"overlays/{key}.png": encode_png(overlay(seen(sample), found, detector.threshold)),
                 }
                 write_files(out, files)
             lines.write((json.dumps(line) + "\n").encode())

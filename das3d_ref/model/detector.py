@@ -26,6 +26,7 @@ from das3d_aug.geometry import Camera
 from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
 from das3d_ref.model.checkpoint import load_checkpoint
+from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import DepthRange, Item, as_item, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
 
@@ -74,7 +75,9 @@ class Detector:
         All of ``detector.json``: validation figures and versions too.
     """
 
-    def __init__(self, network: DAS3DNetwork, header: Mapping[str, Any], *, device: torch.device) -> None:
+    def __init__(
+        self, network: DAS3DNetwork | FeatureNetwork, header: Mapping[str, Any], *, device: torch.device
+    ) -> None:
         self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.header = dict(header)
         self.config = Config.from_dict(header["config"])
@@ -141,20 +144,20 @@ class Detector:
 
     def predict(
         self,
-        rgb: NDArray[np.uint8],
-        depth: NDArray[Any],
+        rgb: NDArray[np.uint8] | None,
+        depth: NDArray[Any] | None,
         *,
         xyz: NDArray[np.float32] | None = None,
         camera: Camera | None = None,
         foreground: NDArray[np.bool_] | None = None,
         unit: str = "m",
     ) -> Prediction:
-        """Judge one image pair; the background is removed as in training.
+        """Judge one image pair, or one image of what the detector looks at; the background is removed as in training.
 
         Parameters
         ----------
-        rgb : ndarray of uint8, H x W x 3
-        depth : ndarray, H x W
+        rgb : ndarray of uint8, H x W x 3, or None
+        depth : ndarray, H x W, or None
             In ``unit``; 0, negative and non-finite: not measured.
         xyz, camera, foreground : optional
             Organised points, camera, or the part's pixels: one of them is needed to find the background's plane,
@@ -165,28 +168,33 @@ class Detector:
         Raises
         ------
         ParameterError
-            If an array has a wrong dtype or shape, or the background cannot be found.
+            If an array has a wrong dtype or shape, what the detector looks at is missing, or the background cannot be
+            found.
         """
+        if rgb is None and depth is None:
+            raise ParameterError("rgb or depth must be given, both are None")
         known_shapes(rgb=rgb, depth=depth, xyz=xyz, foreground=foreground)
         for name, array in (("depth", depth), ("xyz", xyz)):
             if array is not None and array.dtype.kind not in "fiu":
                 raise ParameterError(f"{name} must be numbers, got {array.dtype}")
-        if foreground is not None:
-            as_mask(foreground, rgb.shape[:2], "foreground")
-        with np.errstate(over="ignore"):
-            measured = np.asarray(depth, np.float32)
-        measured = np.where(np.isfinite(measured) & (measured > 0), measured, np.float32(0))
+        measured = None
+        if depth is not None:
+            with np.errstate(over="ignore"):
+                measured = np.asarray(depth, np.float32)
+            measured = np.where(np.isfinite(measured) & (measured > 0), measured, np.float32(0))
         entry = Entry(key="image", split="", defect="", label=None, files={})
         sample = Sample(
             entry=entry,
             rgb=rgb,
             depth=measured,
-            valid=measured > 0,
+            valid=None if measured is None else measured > 0,
             unit=unit,
             xyz=xyz,
             intrinsics=camera,
             foreground=foreground,
         )
+        if foreground is not None:
+            as_mask(foreground, sample.shape, "foreground")
         return self.predict_sample(sample)
 
     def predict_sample(self, sample: Sample) -> Prediction:
@@ -204,12 +212,14 @@ class Detector:
 
     def anomaly_map(self, item: Item) -> NDArray[np.float32]:
         """Return the anomaly map of a prepared image, float32, at its size."""
-        images = network_input(item, item.sample.need("rgb"), item.sample.need("depth"), self.config)
+        images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
         return anomaly_map(self.network, images, precision=self.config.training.precision, device=self.device)
 
 
-def build_network(config: Config) -> DAS3DNetwork:
+def build_network(config: Config) -> DAS3DNetwork | FeatureNetwork:
     """Return the untrained networks of a configuration."""
+    if config.features.encoder != "none":
+        return FeatureNetwork(config.features, mode=config.mode, norm=config.network.norm)
     channels = 4 if config.data.normals and config.mode != "rgb" else 1
     return DAS3DNetwork(config.network, mode=config.mode, depth_channels=channels)
 

@@ -19,8 +19,12 @@ from das3d_aug.errors import ParameterError
 from das3d_aug.geometry import move_along_rays, normals, to_unit
 from das3d_aug.preparation import Preparation, Prepared, depth_range
 from das3d_ref.config import Config
+from das3d_ref.model.relief import relief
 
 __all__ = ["DepthRange", "Item", "as_item", "network_input", "preparation_of", "to_item"]
+
+
+_CALLED = {"rgb": "colour", "depth": "depth"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,37 +48,74 @@ class Item:
 
 def to_item(sample: Sample | Prepared, normalisation: Normalisation) -> Item:
     """Find the nearest measured pixel of every pixel of a sample."""
-    rows, columns = ndimage.distance_transform_edt(~sample.need("valid"), return_distances=False, return_indices=True)
-    return Item(sample, normalisation, rows * np.int32(sample.shape[1]) + columns)
+    if sample.valid is None:
+        return Item(sample, normalisation, np.arange(np.prod(sample.shape), dtype=np.int32).reshape(sample.shape))
+    return Item(sample, normalisation, nearest_measured(sample.valid))
+
+
+def nearest_measured(valid: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the flat index of the nearest measured pixel of every pixel, H x W."""
+    rows, columns = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    found: NDArray[np.int32] = rows * np.int32(valid.shape[1]) + columns
+    return found
 
 
 def network_input(
-    item: Item, rgb: NDArray[np.uint8], depth: NDArray[np.float32], config: Config
+    item: Item, rgb: NDArray[np.uint8] | None, depth: NDArray[np.float32] | None, config: Config
 ) -> dict[str, NDArray[np.float32]]:
     """Return what the mode looks at: ``rgb``, 3 x H x W, and ``depth``, 1 or 4 x H x W, all in (0, 1).
+
+    Where there is an encoder, ``depth`` is `das3d_ref.model.relief.relief` of the normalised depth instead.
 
     Parameters
     ----------
     item : Item
         Whose images these are, as they were or with a defect: the same pixels are measured.
-    rgb : ndarray of uint8, H x W x 3
-    depth : ndarray of float32, H x W
+    rgb : ndarray of uint8, H x W x 3, or None
+    depth : ndarray of float32, H x W, or None
         In the unit of the item's sample; 0 where nothing was measured.
     config : Config
         Its mode, and whether there are normals.
+
+    Raises
+    ------
+    ParameterError
+        If what the mode looks at is None, or there are to be normals and there are no points.
     """
+    looked_at = {"rgb": rgb} if config.mode == "rgb" else {"depth": depth} if config.mode == "depth" else None
+    for name, image in (looked_at or {"rgb": rgb, "depth": depth}).items():
+        if image is None:
+            raise ParameterError(f"mode {config.mode!r} looks at {_CALLED[name]}, and there is none")
     images = {}
-    if config.mode != "depth":
+    if config.mode != "depth" and rgb is not None:
         images["rgb"] = rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    if config.mode != "rgb":
+    if config.mode != "rgb" and depth is not None and config.features.encoder != "none":
+        images["depth"] = _relief(item, depth)
+    elif config.mode != "rgb" and depth is not None:
         images["depth"] = item.normalisation.apply(depth.ravel()[item.nearest])[None].clip(0, 1)
-    if config.mode != "rgb" and config.data.normals:
-        if item.sample.xyz is None:
-            raise ParameterError("data.normals needs points: the data has neither xyz nor a camera")
-        x, y, z = surface = normals(move_along_rays(item.sample.xyz, depth)).transpose(2, 0, 1)
-        z[(x == 0) & (y == 0) & (z == 0)] = -1
-        images["depth"] = np.concatenate([images["depth"], surface / 2 + np.float32(0.5)])
+        if config.data.normals:
+            images["depth"] = np.concatenate([images["depth"], _surface(item, depth)])
     return images
+
+
+def _relief(item: Item, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the residuals in parts of the normalisation's range, which leaves nothing out however far it lies."""
+    measured, part = depth > 0, item.sample.foreground
+    known = item.sample.valid
+    nearest = item.nearest if known is None or not (known & ~measured).any() else nearest_measured(measured)
+    span = item.normalisation
+    height = (depth.ravel()[nearest] - np.float32(span.low)) / np.float32((span.high - span.low) or 1)
+    inside = np.ones(depth.shape, np.bool_) if part is None else part.ravel()[item.nearest]
+    return relief(height, measured=measured, part=inside)
+
+
+def _surface(item: Item, depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the normals as three channels."""
+    if item.sample.xyz is None:
+        raise ParameterError("data.normals needs points: the data has neither xyz nor a camera")
+    x, y, z = surface = normals(move_along_rays(item.sample.xyz, depth)).transpose(2, 0, 1)
+    z[(x == 0) & (y == 0) & (z == 0)] = -1
+    return np.asarray(surface / 2 + np.float32(0.5))
 
 
 @dataclass(frozen=True)
@@ -98,6 +139,8 @@ def as_item(sample: Sample | Prepared, span: DepthRange | None) -> Item:
     ParameterError
         If its unit cannot be converted to that of the set.
     """
+    if sample.depth is None:
+        return to_item(sample, Normalisation(0.0, 1.0))
     return to_item(sample, depth_range(sample) if span is None else span.normalisation(sample.unit))
 
 

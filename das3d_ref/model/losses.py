@@ -20,7 +20,7 @@ from torch.nn import functional
 from das3d_ref.model.networks import Output
 from das3d_ref.settings import LossConfig
 
-__all__ = ["depth_loss", "discriminator_loss", "rgb_loss", "total_loss"]
+__all__ = ["depth_loss", "dice_loss", "discriminator_loss", "rgb_loss", "total_loss"]
 
 
 def depth_loss(rebuilt: Tensor, normal: Tensor) -> Tensor:
@@ -36,6 +36,13 @@ def rgb_loss(rebuilt: Tensor, normal: Tensor, *, l2: float = 1.0, ssim: float = 
 def discriminator_loss(logits: Tensor, mask: Tensor, *, gamma: float = 2.0, alpha: float = 0.5) -> Tensor:
     """Return eq. 11, the mean binary focal loss of the logits; ``mask`` is 0 or 1, B x 1 x H x W."""
     return binary_focal_loss_with_logits(logits, mask, alpha=alpha, gamma=gamma, reduction="mean")
+
+
+def dice_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return 1 - (2 Σ p m + 1) / (Σ p + Σ m + 1), the mean over images (Milletari et al. 2016)."""
+    share = logits.sigmoid()
+    both, either = ((share * mask).sum(dim=(1, 2, 3)), (share + mask).sum(dim=(1, 2, 3)))
+    return (1 - (2 * both + 1) / (either + 1)).mean()
 
 
 def total_loss(
@@ -55,6 +62,9 @@ def total_loss(
     """
     terms = {"focal": discriminator_loss(output.logits.float(), mask, gamma=config.gamma, alpha=config.alpha)}
     loss = config.focal * terms["focal"]
+    if config.dice:
+        terms["dice"] = dice_loss(output.logits.float(), mask)
+        loss = loss + config.dice * terms["dice"]
     if output.rgb is not None:
         assert rgb is not None
         terms["rgb"] = rgb_loss(output.rgb.float(), rgb, l2=config.rgb, ssim=config.ssim)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Memory", "coreset", "nearest_distances"]
+__all__ = ["Memory", "coreset", "described", "nearest_distances"]
 
 _DIRECTIONS = 64
 _TOGETHER = 4096  # patches whose distances are computed at a time
@@ -59,8 +59,8 @@ class Memory:
         random = np.random.default_rng(seed)
         patches = []
         for features in images:
-            described = _described(features, strides)
-            patches.append(described[torch.from_numpy(random.permutation(len(described))[:each])])
+            found = described(features, strides)
+            patches.append(found[torch.from_numpy(random.permutation(len(found))[:each])])
         drawn = torch.cat(patches)
         mean, spread = drawn.mean(dim=0), drawn.std(dim=0).clamp_min(1e-6)
         drawn = (drawn - mean) / spread
@@ -73,7 +73,7 @@ class Memory:
     def distances(self, features: Mapping[int, Tensor]) -> NDArray[np.float32]:
         """Return how far each place of an image is from the nearest normal patch, at the finest stride."""
         held = self.tensors
-        patches = (_described(features, self.strides) - held["mean"]) / held["spread"] @ held["directions"]
+        patches = (described(features, self.strides) - held["mean"]) / held["spread"] @ held["directions"]
         found = nearest_distances(patches, held["patches"]).reshape(features[self.strides[0]].shape[2:])
         result: NDArray[np.float32] = found.numpy()
         return result
@@ -101,7 +101,7 @@ def coreset(patches: Tensor, size: int) -> Tensor:
     return patches[kept]
 
 
-def _described(features: Mapping[int, Tensor], strides: tuple[int, ...]) -> Tensor:
+def described(features: Mapping[int, Tensor], strides: tuple[int, ...]) -> Tensor:
     """Return patches x channels of one image, row by row."""
     size = features[strides[0]].shape[2:]
     layers = []

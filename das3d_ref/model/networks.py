@@ -54,10 +54,10 @@ class UNet(nn.Module):
         widths = [width * min(2**level, 8) for level in range(levels + 1)]
         self.multiple = 2**levels
         self.down = nn.ModuleList(
-            _block(above, here, convolutions, norm) for above, here in zip([inputs, *widths], widths, strict=False)
+            block(above, here, convolutions, norm) for above, here in zip([inputs, *widths], widths, strict=False)
         )
         self.up = nn.ModuleList(
-            _block(below + here, here, convolutions, norm)
+            block(below + here, here, convolutions, norm)
             for below, here in zip(reversed(widths[1:]), reversed(widths[:-1]), strict=True)
         )
         self.head = nn.Conv2d(width, outputs, 3, padding=1)
@@ -129,13 +129,14 @@ class DAS3DNetwork(nn.Module):
         assert rebuilt is not None
         padded = (features[0].shape[2], features[0].shape[3])
         size = (-(-padded[0] // self.stride), -(-padded[1] // self.stride))
-        fused = torch.cat([_resize(layer, size) for layer in features], dim=1)
+        fused = torch.cat([resize(layer, size) for layer in features], dim=1)
         logits, _ = self.discriminator(fused)
         height, width = rebuilt.shape[2:]
-        return Output(_resize(logits, padded)[:, :, :height, :width], rebuilt_rgb, rebuilt_depth)
+        return Output(resize(logits, padded)[:, :, :height, :width], rebuilt_rgb, rebuilt_depth)
 
 
-def _block(inputs: int, outputs: int, convolutions: int, norm: str) -> nn.Sequential:
+def block(inputs: int, outputs: int, convolutions: int, norm: str) -> nn.Sequential:
+    """Return 3 x 3 convolutions, each with its norm and ReLU; ``norm`` as in `NetworkConfig`."""
     layers: list[nn.Module] = []
     for _ in range(convolutions):
         layers += [
@@ -147,7 +148,8 @@ def _block(inputs: int, outputs: int, convolutions: int, norm: str) -> nn.Sequen
     return nn.Sequential(*layers)
 
 
-def _resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return images of (height, width): averaged where that is smaller, else interpolated."""
     if images.shape[2:] == size:
         return images
     if images.shape[2] > size[0]:

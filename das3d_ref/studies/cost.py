@@ -217,7 +217,7 @@ class _Timed(Detector):
         self.run, self.seconds = run, 0.0
 
     def anomaly_map(self, item: Item) -> NDArray[np.float32]:
-        images = network_input(item, item.sample.need("rgb"), item.sample.need("depth"), self.config)
+        images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
         self.seconds, maps = _timed(partial(self.run, {name: image[None] for name, image in images.items()}))
         return np.asarray(maps[0, 0])
 

@@ -8,24 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from das3d_aug import AnomalyPair, synthesize
 from das3d_aug.datasets import Sample
 from das3d_aug.errors import ParameterError
+from das3d_aug.geometry import Camera
+from das3d_aug.preparation import Prepared
 from das3d_aug.randomness import Stream
-from das3d_aug.textures import MixedTextures, PlainTextures, ProceduralTextures, TextureSource
+from das3d_aug.synthesis.nuisance import Nuisance, vary_normal
+from das3d_aug.textures import ArrayTextures, MixedTextures, PlainTextures, ProceduralTextures, TextureSource
 from das3d_ref.config import Config
+from das3d_ref.model.detector import autocast
+from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import Item, network_input
 
-__all__ = ["Example", "SyntheticAnomalies", "check_items"]
+__all__ = ["EncodedAnomalies", "Example", "SyntheticAnomalies", "check_items"]
 
-_CROP = 2  # a stream beside those of the synthesis and the order
+_CROP, _NUISANCE = 2, 3  # streams beside those of the synthesis and the order
+# A weak part of what `Nuisance` offers: the images bring their own sensor's noise and holes.
+_VARIED = Nuisance(
+    exposure=(-0.2, 0.2),
+    blur=(0.0, 0.1),
+    tilt=(0.0, 0.03),
+    noise=(0.0, 0.004),
+    step=(0.0, 0.0),
+    flying=(0.0, 0.0),
+    dropout=(0.0, 0.0),
+)
 _LEAST_SIDE = 16  # pixels; SSIM looks 5 pixels beyond the edge
 Example = dict[str, Tensor]
 """``rgb`` and ``depth`` as they go in, ``normal_rgb`` and ``normal_depth`` as they should come out, and ``mask``."""
@@ -45,7 +62,7 @@ def check_items(items: Sequence[Item], config: Config) -> None:
         sample = item.sample
         key = sample.entry.key if isinstance(sample, Sample) else "image"
         try:
-            synthesize(sample.need("rgb"), sample.need("depth"), recipe=recipe, seed=0, foreground=sample.foreground)
+            _synthesize(sample, recipe=recipe, seed=0)
         except ParameterError as error:
             raise ParameterError(f"{key}: {error}") from error
         height, width = (min(side, config.data.crop or side) for side in sample.shape)
@@ -75,7 +92,7 @@ class SyntheticAnomalies(Dataset[Example]):
 
     def __init__(self, items: Sequence[Item], config: Config, *, seed: int, crop: int) -> None:
         self.items, self.config, self.seed, self.crop = items, config, seed, crop
-        self.textures = _textures(config)
+        self.textures = _textures(items, config)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -83,18 +100,18 @@ class SyntheticAnomalies(Dataset[Example]):
     def __getitem__(self, key: tuple[int, int]) -> Example:
         epoch, index = key
         item = self.items[index]
+        if self.config.data.nuisance:
+            item = _varied(item, Stream(self.seed, index=index, epoch=epoch).spawn(_NUISANCE).bits())
         sample = item.sample
-        pair = synthesize(
-            sample.need("rgb"),
-            sample.need("depth"),
+        pair = _synthesize(
+            sample,
             recipe=self.config.synthesis,
+            texture=self.textures,
             seed=self.seed,
             index=index,
             epoch=epoch,
-            foreground=sample.foreground,
-            texture=self.textures,
         )
-        normal = network_input(item, sample.need("rgb"), sample.need("depth"), self.config)
+        normal = network_input(item, sample.rgb, sample.depth, self.config)
         arrays = {
             **network_input(*_removed(item, pair), self.config),
             **{f"normal_{name}": image for name, image in normal.items()},
@@ -107,22 +124,90 @@ class SyntheticAnomalies(Dataset[Example]):
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
 
-def _removed(item: Item, pair: AnomalyPair) -> tuple[Item, NDArray[np.uint8], NDArray[np.float32]]:
+class EncodedAnomalies(Dataset[Example]):
+    """What the head of a `FeatureNetwork` learns from: examples that are encoded once and then kept.
+
+    Parameters
+    ----------
+    examples : SyntheticAnomalies
+    network : FeatureNetwork
+        Fitted.
+    precision : str
+        In which the encoder computes.
+    pairs : int
+        Different examples, at least; epochs beyond these repeat the first ones.
+    """
+
+    def __init__(self, examples: SyntheticAnomalies, network: FeatureNetwork, *, precision: str, pairs: int) -> None:
+        self.examples, self.network, self.precision = examples, network, precision
+        self.epochs = -(-pairs // len(examples))
+        self.known: dict[tuple[int, int], Example] = {}
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, key: tuple[int, int]) -> Example:
+        key = (key[0] % self.epochs, key[1])
+        if key not in self.known:
+            self.known[key] = self._encoded(self.examples[key])
+        return self.known[key]
+
+    def _encoded(self, example: Example) -> Example:
+        device = self.network.scale.device
+        images = {name: example[name][None].to(device) for name in self.network.names}
+        with torch.inference_mode(), autocast(self.precision, device):
+            encoded = self.network.encode(images)
+        # The head learns at stride 4, where a pixel is anomalous if a quarter of it is.
+        mask = functional.avg_pool2d(example["mask"][None], 4, ceil_mode=True) > 0.25
+        kept = {name: tensor[0].half().cpu() for name, tensor in encoded.items() if name not in ("evidence", "inside")}
+        return {**kept, "mask": mask[0].float()}
+
+
+def _synthesize(sample: Sample | Prepared, **options: Any) -> AnomalyPair:
+    """Put a defect on a sample; a grey image of three channels gets a grey one."""
+    rgb = sample.rgb
+    if rgb is not None and (rgb == rgb[:, :, :1]).all():
+        rgb = np.ascontiguousarray(rgb[:, :, 0])
+    pair = synthesize(
+        rgb, sample.depth, foreground=sample.foreground, camera=_camera(sample), unit=sample.unit, **options
+    )
+    if pair.rgb is not None and pair.rgb.ndim == 2:
+        pair = replace(pair, rgb=np.repeat(pair.rgb[:, :, None], 3, axis=2))
+    return pair
+
+
+def _varied(item: Item, seed: int) -> Item:
+    """Return another normal image of the same part; what is not the part stays as it is."""
+    sample = item.sample
+    rgb, depth = vary_normal(sample.rgb, sample.depth, nuisance=_VARIED, seed=seed)
+    if (part := sample.foreground) is not None:
+        rgb = rgb if rgb is None or sample.rgb is None else np.where(part[:, :, None], rgb, sample.rgb)
+        depth = depth if depth is None or sample.depth is None else np.where(part, depth, sample.depth)
+    return replace(item, sample=replace(sample, rgb=rgb, depth=depth))
+
+
+def _camera(sample: Sample | Prepared) -> Camera | None:
+    return sample.camera if isinstance(sample, Prepared) else sample.intrinsics
+
+
+def _removed(item: Item, pair: AnomalyPair) -> tuple[Item, NDArray[np.uint8] | None, NDArray[np.float32] | None]:
     """Do to an anomaly what the preparation does to background: what is deeper than the part is a hole through it."""
     sample = item.sample
     rgb, depth = pair.rgb, pair.depth
-    if rgb is None or depth is None:
-        raise ParameterError("training needs colour and depth of every image; one of them is missing")
-    gone = (pair.mask > 0) & (depth > item.normalisation.high)
-    if sample.foreground is None or not gone.any():
+    if depth is None or sample.foreground is None:
         return item, rgb, depth
-    if not pair.plan.drop_rgb:
+    gone = (pair.mask > 0) & (depth > item.normalisation.high)
+    if not gone.any():
+        return item, rgb, depth
+    if rgb is not None and not pair.plan.drop_rgb:
         rgb = np.where(gone[:, :, None], np.uint8(0), rgb)
     if sample.xyz is not None:
         item = replace(item, sample=replace(sample, xyz=np.where(gone[:, :, None], np.float32(0), sample.xyz)))
     return item, rgb, depth
 
 
-def _textures(config: Config) -> TextureSource:
+def _textures(items: Sequence[Item], config: Config) -> TextureSource:
     known: dict[str, TextureSource] = {"procedural": ProceduralTextures(), "plain": PlainTextures()}
+    images = [item.sample.rgb for item in items if item.sample.rgb is not None]
+    known["parts"] = ArrayTextures(images) if images and "parts" in config.data.textures else PlainTextures()
     return MixedTextures([known.get(name, name) for name in config.data.textures])

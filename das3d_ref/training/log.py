@@ -18,7 +18,7 @@ from das3d_ref.metrics import FIGURES
 __all__ = ["TrainingLog"]
 
 _NAME = "training.csv"
-_COLUMNS = ("step", "learning_rate", "loss", "focal", "rgb", "depth", *(f"validation {name}" for name in FIGURES))
+_COLUMNS = ("step", "learning_rate", "loss", "focal", "dice", "rgb", "depth", *(f"validation {name}" for name in FIGURES))
 
 
 class TrainingLog:

@@ -9,6 +9,7 @@ at most the chosen share of those images themselves pass for anomalous.  Test im
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from accelerate import Accelerator, PartialState
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import sweep_partials, write_atomic
@@ -31,10 +32,12 @@ from das3d_ref.config import Config
 from das3d_ref.metrics import evaluate_maps
 from das3d_ref.model.checkpoint import FORMAT, RUN, STATE, load_state, save_checkpoint, save_state
 from das3d_ref.model.detector import anomaly_map, autocast, build_network, image_score, versions
+from das3d_ref.model.encoder import load_encoder
+from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import Item, network_input
 from das3d_ref.model.losses import total_loss
 from das3d_ref.settings import TrainingConfig
-from das3d_ref.training.examples import Example, SyntheticAnomalies, check_items
+from das3d_ref.training.examples import EncodedAnomalies, Example, SyntheticAnomalies, check_items
 from das3d_ref.training.log import TrainingLog
 from das3d_ref.training.sources import Source
 from das3d_ref.training.steps import Steps
@@ -121,6 +124,7 @@ class Trainer:
                 f"validate with; there {'is' if there == 1 else 'are'} {there}, none to "
                 f"{'validate with' if source.train else 'learn from'}"
             )
+        config = source.narrowed(config)
         settings = config.training
         self.config, self.out = config, out
         # Without being told so, processes on CPUs would not find each other.  Precision is left to `autocast`.
@@ -128,13 +132,19 @@ class Trainer:
         self.depth_range = source.depth_range(config)
         self.items = [source.item(entry, self.depth_range) for entry in source.train]
         self.validation = [source.item(entry, self.depth_range) for entry in source.validation]
+        self.images = _digest(self.items, self.validation)
         check_items(self.items, config)
         self.anomalies = SyntheticAnomalies(self.validation, config, seed=config.seed + _VALIDATION, crop=0)
         if not any(example["mask"].any() for example in self._validation_anomalies()):
             raise ParameterError("no validation image gets a defect; raise training.validation_anomalies")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            network = build_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            network: torch.nn.Module = build_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.whole: FeatureNetwork | None = None
+        if isinstance(network, FeatureNetwork):
+            self.whole = network.to(self.accelerator.device)
+            self._fit(self.whole)
+            network = network.head
         if config.network.norm == "batch" and self.accelerator.device.type == "cuda":
             network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         average = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
@@ -163,11 +173,10 @@ class Trainer:
             rank=process.process_index,
             world=process.num_processes,
         )
-        examples = SyntheticAnomalies(self.items, self.config, seed=self.config.seed, crop=self.config.data.crop)
         loader = DataLoader(
-            examples,
+            self._examples(),
             batch_sampler=steps,
-            num_workers=settings.workers,
+            num_workers=0 if self.whole else settings.workers,
             pin_memory=process.device.type == "cuda",
             generator=torch.Generator(),  # or it would draw a number from torch's own
         )
@@ -220,7 +229,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(settings.precision, device):
-            output = self.shared(images.get("rgb"), images.get("depth"))
+            output = self.shared(images) if self.whole else self.shared(images.get("rgb"), images.get("depth"))
         terms = total_loss(
             output,
             rgb=images.get("normal_rgb"),
@@ -246,8 +255,10 @@ class Trainer:
     def _validate(self) -> dict[str, float]:
         """Judge the averaged weights; keep them if they are the best so far."""
         maps, masks = [], []
+        if self.whole is not None:
+            self.whole = self._calibrated(self.whole)
         for item in self.validation:
-            maps.append(self._map(network_input(item, item.sample.need("rgb"), item.sample.need("depth"), self.config)))
+            maps.append(self._map(network_input(item, item.sample.rgb, item.sample.depth, self.config)))
             masks.append(np.zeros(maps[-1].shape, bool))
         for example in self._validation_anomalies():
             maps.append(self._map({name: example[name].numpy() for name in ("rgb", "depth") if name in example}))
@@ -268,7 +279,7 @@ class Trainer:
                 "versions": versions(),
             }
             if self.accelerator.is_main_process:
-                save_checkpoint(self.out, self.header, self.averaged.module.state_dict())
+                save_checkpoint(self.out, self.header, (self.whole or self.averaged.module).state_dict())
         return {f"validation {name}": figure for name, figure in found.items()}
 
     def _validation_anomalies(self) -> Iterator[Example]:
@@ -278,7 +289,35 @@ class Trainer:
 
     def _map(self, images: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         precision, device = self.config.training.precision, self.accelerator.device
-        return anomaly_map(self.averaged.module, images, precision=precision, device=device)
+        return anomaly_map(self.whole or self.averaged.module, images, precision=precision, device=device)
+
+    def _fit(self, network: FeatureNetwork) -> None:
+        """Remember every other good image; the head learns from the rest, whose distances are not 0."""
+        inputs = [self._input(item) for item in self.items]
+        others = inputs[1::2] or inputs
+        with autocast(self.config.training.precision, self.accelerator.device):
+            network.fit(inputs[::2], others, seed=self.config.seed)
+        self.items = self.items[1::2] or self.items
+
+    def _input(self, item: Item) -> dict[str, Tensor]:
+        arrays = network_input(item, item.sample.rgb, item.sample.depth, self.config)
+        return {name: torch.from_numpy(array)[None].to(self.accelerator.device) for name, array in arrays.items()}
+
+    def _examples(self) -> Dataset[Example]:
+        examples = SyntheticAnomalies(self.items, self.config, seed=self.config.seed, crop=self.config.data.crop)
+        if self.whole is None:
+            return examples
+        settings = self.config.features, self.config.training
+        return EncodedAnomalies(examples, self.whole, precision=settings[1].precision, pairs=settings[0].pairs)
+
+    def _calibrated(self, whole: FeatureNetwork) -> FeatureNetwork:
+        """Return the network with the averaged head, its evidence standardised on the validation images."""
+        network = copy.copy(whole)
+        network._modules = {**whole._modules, "head": self.averaged.module}
+        network._buffers = dict(whole._buffers)
+        with torch.inference_mode(), autocast(self.config.training.precision, self.accelerator.device):
+            network.calibrate(network.encode(self._input(item)) for item in self.validation)
+        return network
 
     def _save(self) -> None:
         """Write the state to go on from."""
@@ -314,7 +353,8 @@ def check_run(out: str | Path, *, config: Config, resume: bool = False) -> None:
     Raises
     ------
     ParameterError
-        If the processes cannot share the batch, or this machine cannot compute with ``training.precision``.
+        If the processes cannot share the batch, this machine cannot compute with ``training.precision``, or the
+        encoder is not there.
     FileError
         If ``out`` cannot be written, holds anything else, or a run already and ``resume`` is not given.
     """
@@ -323,6 +363,8 @@ def check_run(out: str | Path, *, config: Config, resume: bool = False) -> None:
         raise ParameterError(
             f"training.batch must be a multiple of the {process.num_processes} processes, got {settings.batch}"
         )
+    if config.features.encoder != "none":
+        load_encoder(config.features.encoder)
     if config.network.norm == "batch" and settings.batch < 2:
         raise ParameterError("training.batch must be at least 2 with network.norm 'batch', got 1")
     if settings.precision == "fp16" and process.device.type != "cuda":
@@ -344,7 +386,7 @@ def _claimed(trainer: Trainer, *, resume: bool) -> Iterator[None]:
         yield
         return
     out, path = trainer.out, trainer.out / RUN
-    about = {"format": FORMAT, "images": _digest(trainer.items, trainer.validation), **trainer.config.to_dict()}
+    about = {"format": FORMAT, "images": trainer.images, **trainer.config.to_dict()}
     with sole_writer(out, header=RUN):
         sweep_partials(out)
         _check_new(out, resume=resume)
@@ -361,7 +403,8 @@ def _digest(*sets: list[Item]) -> str:
     digest = hashlib.sha256()
     for items in sets:
         for item in items:
-            digest.update(item.sample.need("rgb").tobytes() + item.sample.need("depth").tobytes())
+            for image in (item.sample.rgb, item.sample.depth):
+                digest.update(b"" if image is None else image.tobytes())
     return digest.hexdigest()
 
 

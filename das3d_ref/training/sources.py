@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from das3d_aug.runs.causes import by_cause
 from das3d_aug.runs.folder import HEADER, recorded_settings
 from das3d_ref.config import Config
 from das3d_ref.model.inputs import DepthRange, Item, as_item, preparation_of
+from das3d_ref.settings import Mode
 
 __all__ = ["Source", "in_turn", "open_source"]
 
@@ -55,11 +56,27 @@ class Source:
 
     def depth_range(self, config: Config) -> DepthRange | None:
         """Return the range of all training images, or None if each image has its own."""
-        if config.preparation.normalise != "dataset":
+        if config.preparation.normalise != "dataset" or config.mode == "rgb":
             return None
         samples = map(self.dataset.open, self.train)
         found = [DepthRange(span.low, span.high, sample.unit) for sample in samples for span in [depth_range(sample)]]
         return DepthRange(min(span.low for span in found), max(span.high for span in found), found[0].unit)
+
+    def narrowed(self, config: Config) -> Config:
+        """Return the configuration with its mode narrowed to what the first normal image has: colour, depth or both.
+
+        Raises
+        ------
+        ParameterError
+            If the mode looks at one of them alone, and the image has only the other.
+        """
+        sample = self.dataset.open(self.train[0])
+        if sample.rgb is not None and sample.depth is not None:
+            return config
+        there: Mode = "rgb" if sample.depth is None else "depth"
+        if config.mode not in ("rgbd", there):
+            raise ParameterError(f"mode {config.mode!r} looks at what {self.data or self.dataset.root} does not have")
+        return replace(config, mode=there)
 
     def item(self, entry: Entry, span: DepthRange | None) -> Item:
         """Open an image as the networks take it."""

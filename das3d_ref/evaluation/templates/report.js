@@ -108,7 +108,8 @@ function show(card) {
 function showSurface(found) {
   Plotly.purge("surface");
   if (!found) {
-    find("surface-note").textContent = "The report holds no surface of this image; it holds those of the worst.";
+    find("surface-note").textContent = Object.values(data.surfaces).some(Boolean)
+      ? "The report holds no surface of this image; it holds those of the worst." : "";
     return;
   }
   const { width, height, low, high, unit } = found;
