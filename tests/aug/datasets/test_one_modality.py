@@ -100,7 +100,7 @@ def test_the_restricted_view_leaves_out_what_lacks_the_modality(tmp_path):
 
 def test_options_about_depth_are_refused_without_it(tmp_path):
     save(tmp_path / "rgb" / "a.png", RGB)
-    with pytest.raises(ParameterError, match="encoding is about depth/, and .* has rgb/"):
+    with pytest.raises(ParameterError, match=r"encoding is about depth/, and .* has rgb/"):
         open_dataset(tmp_path, encoding="nyu")
 
 
