@@ -20,7 +20,7 @@ from das3d_aug.files import contained, read_bytes, read_colour, read_plane, read
 from das3d_aug.files.decode import JPEG_SUFFIXES
 from das3d_aug.geometry import Camera
 
-__all__ = ["Dataset", "Entry", "Images", "Sample", "check_size", "known_shapes", "measured", "safe_parts"]
+__all__ = ["Dataset", "Entry", "Images", "Sample", "check_size", "measured"]
 
 _MODES = ("rgb", "depth", "rgbd")
 _DEPTH = frozenset({"depth", "xyz", "info_depth"})
@@ -274,16 +274,9 @@ class Dataset(ABC):
             return np.asarray(self.plane(entry, role, partner=partner, expected=expected) > 0)
         image = read_rgb(path)
         check_size(path, image.shape, partner=partner, expected=expected)
+        if 0 < image.max() < _JPEG_MARKED:
+            raise FileError(path, f"is a JPEG with nothing above {image.max()} of 255; store such a mask as PNG")
         return np.asarray(image[:, :, 0] >= _JPEG_MARKED)
-
-    def odd(self, entry: Entry) -> tuple[str, ...]:
-        """Return what `Sample.warnings` says of a sample's files: which masks are JPEGs."""
-        jpegs = [role for role, path in entry.files.items() if path.suffix.lower() in JPEG_SUFFIXES]
-        return tuple(
-            f"{role} is a JPEG, which blurs: what is at least {_JPEG_MARKED} of 255 is marked"
-            for role in jpegs
-            if role not in ("rgb", "ps")
-        )
 
     def assemble(
         self,
@@ -294,6 +287,7 @@ class Dataset(ABC):
         role: str,
         label: int | None = None,
         masks: str = "mask",
+        warnings: tuple[str, ...] = (),
         **known: Any,
     ) -> Sample:
         """Return an opened sample, having read its masks and checked that all sizes agree.
@@ -310,6 +304,8 @@ class Dataset(ABC):
             A sample of label 0 without a mask has an empty one.
         masks : str
             The role of the masks.
+        warnings : tuple of str
+            What is odd about its colour or depth.
         **known
             What is known of the other fields of `Sample`.
         """
@@ -329,7 +325,7 @@ class Dataset(ABC):
             mask=np.zeros(size, dtype=bool) if mask is None and label == 0 else mask,
             foreground=self.marked(entry, "foreground", partner=partner, expected=size),
             grey=grey,
-            warnings=(*self._odd(entry), *known.pop("warnings", ())),
+            warnings=(*self._odd(entry), *warnings),
             **known,
         )
 
@@ -369,34 +365,3 @@ def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: t
     """Raise FileError, naming both files and sizes, if height and width differ."""
     if shape[:2] != expected[:2]:
         raise FileError(path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}")
-
-
-def known_shapes(*, either: bool = False, **arrays: NDArray[Any] | None) -> None:
-    """Check what a writer is given: ``rgb`` uint8 H x W x 3 or H x W (grey), all others of the same H x W.
-
-    ``either`` says that the layout holds ``rgb`` or ``depth`` alone too.
-
-    Raises
-    ------
-    ParameterError
-        Naming the array that does not fit or is missing.
-    """
-    rgb, depth = arrays["rgb"], arrays.get("depth")
-    first = depth if rgb is None and either else rgb
-    if first is None:
-        raise ParameterError("rgb or depth is needed" if either else "rgb is needed: this layout has no depth alone")
-    if rgb is not None and (rgb.dtype != np.uint8 or rgb.shape[2:] not in ((), (3,)) or rgb.ndim < 2):
-        raise ParameterError(f"rgb must be uint8, H x W x 3 or H x W, got {rgb.dtype} of shape {rgb.shape}")
-    for name, array in arrays.items():
-        if array is not None and name != "rgb":
-            wanted = (*first.shape[:2], 3) if name == "xyz" else first.shape[:2]
-            if array.shape != wanted:
-                raise ParameterError(f"{name} must have the shape {wanted}, got {array.shape}")
-
-
-def safe_parts(key: str) -> list[str]:
-    """Split a key at its slashes, refusing what could lead out of the folder written to."""
-    parts = key.split("/")
-    if any(part in ("", ".", "..") or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
-        raise ParameterError(f"key must be visible names joined by '/', got {key!r}")
-    return parts

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.arranging import read_arranged
-from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, safe_parts
+from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import (
     COLOUR,
     MASKS,
@@ -40,6 +40,7 @@ from das3d_aug.datasets.listing import (
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.datasets.stored import NAMES, STATED, Meaning
+from das3d_aug.datasets.writing import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import (
     camera_file,
@@ -132,7 +133,7 @@ class FolderDataset(Dataset):
         if groups:
             return None
         count = len(visible(root, COLOUR))
-        return told_apart(root) or (f"{count} images" if count else None)
+        return told_apart(root) or (f"{count} image{'s' * (count > 1)}" if count else None)
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:

@@ -25,7 +25,7 @@ GREY = RGB[:, :, 0]
         ("images/a.bmp", RGB, "images/"),
         ("depth/a.png", DEPTH, "depth/"),
         ("xyz/a.tiff", XYZ, "xyz/"),
-        ("a.png", RGB, "1 images"),
+        ("a.png", RGB, "1 image"),
         ("depth_a.png", DEPTH, "files told apart by name (1 depth)"),
         ("a.npy", DEPTH.astype(np.float32), "files told apart by name (1 depth)"),
     ],
