@@ -31,6 +31,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug.datasets.encodings import from_disparity, from_nyu, from_sunrgbd, looks_swapped
 from das3d_aug.datasets.oddities import check_eight_bits, check_negative, check_unit, repeated_extremes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.geometry import Camera, points_to_depth, range_to_depth, to_unit
@@ -126,7 +127,7 @@ class Meaning:
         if self.encoding in ("sunrgbd", "nyu"):
             if numbers.dtype != np.uint16:
                 raise FileError(path, f"encoding {self.encoding!r} needs 16-bit integers, got {numbers.dtype}")
-            millimetres = _sunrgbd(numbers) if self.encoding == "sunrgbd" else _nyu(numbers)
+            millimetres = from_sunrgbd(numbers) if self.encoding == "sunrgbd" else from_nyu(numbers)
             depth, unit = self._scaled(millimetres), self.unit or ("mm" if self.depth_scale is None else "unknown")
         else:
             unit = self._unit(numbers)
@@ -136,9 +137,9 @@ class Meaning:
                 depth, stored = self._from_heights(path, numbers, missing, unit)
                 return Measured(depth, unit, stored, said)
             if self.encoding == "disparity":
-                depth = _from_disparity(numbers, self.depth_scale or 1.0)
+                depth = from_disparity(numbers, self.depth_scale or 1.0)
             else:
-                if path.suffix.lower() == ".pgm" and numbers.dtype == np.uint16 and _looks_swapped(numbers):
+                if path.suffix.lower() == ".pgm" and numbers.dtype == np.uint16 and looks_swapped(numbers):
                     raise FileError(
                         path, "looks like raw Kinect disparity with swapped bytes; open with encoding='nyu'"
                     )
@@ -328,27 +329,3 @@ def _nothing_before(z: NDArray[np.float32]) -> str:
 
 def _finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _from_disparity(stored: NDArray[Any], scale: float) -> NDArray[np.float32]:
-    """Return ``scale`` / stored, 0 where the disparity is not positive or not finite."""
-    depth = np.zeros(stored.shape)
-    with np.errstate(over="ignore"):
-        np.divide(scale, stored, out=depth, where=stored > 0)
-        return depth.astype(np.float32)
-
-
-def _sunrgbd(stored: NDArray[np.uint16]) -> NDArray[Any]:
-    """Return millimetres: the writer of SUN RGB-D rotated them left by three bits."""
-    return (stored >> 3) | (stored << 13)
-
-
-def _nyu(stored: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Return millimetres, 0 where the disparity has none."""
-    disparity = stored.byteswap().astype(np.float64)  # whole numbers: 1092.5 is never met
-    return np.maximum(351.3 / (1092.5 - disparity) * 1000, 0)
-
-
-def _looks_swapped(stored: NDArray[np.uint16]) -> bool:
-    """Most numbers are beyond 11 bits, but not with their bytes swapped: true of 3 % of honest numbers."""
-    return bool(np.mean((stored > 2048) & (stored.byteswap() < 2048)) > 0.6)
