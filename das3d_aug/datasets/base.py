@@ -117,7 +117,7 @@ class Dataset(ABC):
         colour, depth = self.roles & {"rgb", "xyz"}, self.roles & _DEPTH  # clouds may have colours
         for what, there, other in (("colour", colour, "depth"), ("depth", depth, "rgb")):
             if mode != other and not there:
-                raise FileError(self.root, f"has no {what}, which mode {mode!r} needs ({self.how})")
+                raise FileError(self.root, f"has no {what}, which mode={mode!r} needs ({self.how})")
         view = copy.copy(self)
         view.mode = mode
         if mode != "rgbd":

@@ -101,17 +101,17 @@ class FolderDataset(Dataset):
         self._geometry = next((role for role in ("depth", "xyz") if role in self.roles), None)
         self._alone = groups[0].folder == root and form_of(root) is None
         for name, changed, folder in (
-            ("encoding", self.meaning.encoding != "plain", "depth"),
-            ("depth_kind", self.meaning.depth_kind != "z", "depth"),
-            ("depth_axis 'opengl'", self.meaning.depth_axis == "opengl", "xyz"),
-            ("cloud_width", cloud_width is not None, "xyz"),
+            ("encoding=", self.meaning.encoding != "plain", "depth"),
+            ("depth_kind=", self.meaning.depth_kind != "z", "depth"),
+            ("depth_axis='opengl'", self.meaning.depth_axis == "opengl", "xyz"),
+            ("cloud_width=", cloud_width is not None, "xyz"),
         ):
             if changed and folder != self._geometry:
                 raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry or 'rgb'}/")
         self.cloud_width = cloud_width
         self._cameras: dict[tuple[int, ...], tuple[Camera | None, tuple[str, ...]]] = {}
         if self.meaning.depth_kind == "range" and camera_file(root) is None:
-            raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
+            raise FileError(root / "intrinsics.json", "is missing; depth_kind='range' needs the camera")
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:

@@ -88,12 +88,12 @@ class Meaning:
             if getattr(self, name) not in choices:
                 raise ParameterError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         if self.encoding == "disparity" and self.depth_scale is None:
-            raise ParameterError("depth_scale is needed for encoding 'disparity': focal length in pixels x baseline")
+            raise ParameterError("depth_scale= is needed for encoding='disparity': focal length in pixels x baseline")
         if not isinstance(self.invalid, (tuple, list)) or not all(map(_finite, self.invalid)):
             raise ParameterError(f"invalid must be finite numbers (NaN always is invalid), got {self.invalid!r}")
         object.__setattr__(self, "invalid", tuple(self.invalid))
         if self.depth_axis != "away" and (self.encoding, self.depth_kind) != ("plain", "z"):
-            raise ParameterError(f"depth_axis {self.depth_axis!r} goes with encoding 'plain' and depth_kind 'z' only")
+            raise ParameterError(f"depth_axis={self.depth_axis!r} goes with encoding='plain' and depth_kind='z' only")
 
     def stated(self) -> dict[str, Any]:
         """Return what differs from the default, by the names of the options, for JSON."""
@@ -121,12 +121,12 @@ class Meaning:
         if numbers.dtype == np.bool_:
             raise FileError(path, "holds one bit per pixel, which is a mask and no depth")
         if self.depth_axis == "opengl":
-            raise FileError(path, "holds depth, and depth_axis 'opengl' is about points (xyz/)")
+            raise FileError(path, "holds depth, and depth_axis='opengl' is about points (xyz/)")
         said = check_eight_bits(path, numbers)
         missing = self._missing(numbers)
         if self.encoding in ("sunrgbd", "nyu"):
             if numbers.dtype != np.uint16:
-                raise FileError(path, f"encoding {self.encoding!r} needs 16-bit integers, got {numbers.dtype}")
+                raise FileError(path, f"encoding={self.encoding!r} needs 16-bit integers, got {numbers.dtype}")
             millimetres = from_sunrgbd(numbers) if self.encoding == "sunrgbd" else from_nyu(numbers)
             depth, unit = self._scaled(millimetres), self.unit or ("mm" if self.depth_scale is None else "unknown")
         else:
@@ -224,8 +224,8 @@ class Meaning:
             raise FileError(
                 path,
                 f"holds the height {highest:g}, and the virtual camera stands {stand_off:g} ({unit}) above height 0: "
-                "name the unit and the scale (--unit, --depth-scale), or the number that means 'not measured' "
-                "(--invalid)",
+                "name the unit and the scale (unit=, depth_scale=), or the number that means 'not measured' "
+                "(invalid=)",
             )
         depth = np.where(missing, 0, stand_off - heights).astype(np.float32)
         named = replace(self, unit=None if unit in _UNKNOWN else unit)
@@ -321,8 +321,8 @@ def _stand_off(unit: str) -> float:
 def _nothing_before(z: NDArray[np.float32]) -> str:
     if (z < 0).any():
         return (
-            "all points have z ≤ 0: a camera that looks along +z is expected; say --depth-axis opengl for one that "
-            "looks along −z, --depth-axis towards if z is a height"
+            "all points have z ≤ 0: a camera that looks along +z is expected; say depth_axis='opengl' for one that "
+            "looks along −z, depth_axis='towards' if z is a height"
         )
     return "holds no measurement: every point has z = 0 or a number that is not finite"
 

@@ -19,16 +19,16 @@ def test_options_that_do_not_go_with_the_folder_are_refused(tmp_path):
     put(tmp_path / "a" / "depth" / "a.tiff", DEPTH)
     put(tmp_path / "b" / "xyz" / "a.ply", ply())
     for root, options, reason in (
-        ("a", {"cloud_width": 14}, "cloud_width is about xyz/, and .* has depth/"),
-        ("a", {"encoding": "disparity"}, "depth_scale is needed for encoding 'disparity'"),
+        ("a", {"cloud_width": 14}, "cloud_width= is about xyz/, and .* has depth/"),
+        ("a", {"encoding": "disparity"}, "depth_scale= is needed for encoding='disparity'"),
         ("a", {"depth_kind": "ray"}, "depth_kind must be one of z, range, got 'ray'"),
-        ("b", {"encoding": "nyu"}, "encoding is about depth/, and .* has xyz/"),
-        ("b", {"depth_kind": "range"}, "depth_kind is about depth/"),
+        ("b", {"encoding": "nyu"}, "encoding= is about depth/, and .* has xyz/"),
+        ("b", {"depth_kind": "range"}, "depth_kind= is about depth/"),
         ("b", {"cloud_width": 0}, "cloud_width must be at least 1, got 0"),
     ):
         with pytest.raises(ParameterError, match=reason):
             open_dataset(tmp_path / root, **options)
-    with pytest.raises(FileError, match=r"intrinsics\.json: is missing; depth_kind 'range' needs the camera"):
+    with pytest.raises(FileError, match=r"intrinsics\.json: is missing; depth_kind='range' needs the camera"):
         open_dataset(tmp_path / "a", depth_kind="range")
     put(tmp_path / "a" / "xyz" / "a.ply", ply())
     with pytest.raises(FileError, match="has depth/ and xyz/, and which is meant is not known"):
@@ -187,8 +187,8 @@ def test_the_command_line_passes_the_options(tmp_path):
     for options, code, word in (
         (["--cloud-width", "14"], 0, "written"),
         ([], 2, "name its width"),
-        (["--depth-kind", "range"], 2, "depth_kind is about depth/"),
-        (["--encoding", "disparity"], 2, "depth_scale is needed"),
+        (["--depth-kind", "range"], 2, "--depth-kind is about depth/"),
+        (["--encoding", "disparity"], 2, "--depth-scale is needed for --encoding disparity"),
     ):
         done = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", str(tmp_path / "sheet.png"), *options])
         assert done.exit_code == code, done.output
