@@ -24,7 +24,7 @@ known.  A height beyond it is refused.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -232,7 +232,7 @@ class Meaning:
         return depth, Stored(numbers=numbers, meaning=named, stand_off=stand_off)
 
 
-NAMES = tuple(field.name for field in fields(Meaning))
+NAMES = tuple(option.name for option in fields(Meaning))
 """The options that say what stored numbers mean."""
 
 STATED = "depth.json"
@@ -253,7 +253,7 @@ class Stored:
         number = (stand_off − depth) · depth_scale for heights; None if number = depth · depth_scale.
     """
 
-    numbers: NDArray[Any]
+    numbers: NDArray[Any] = field(repr=False)
     meaning: Meaning
     stand_off: float | None = None
 

@@ -36,7 +36,7 @@ _ROBUST = (1, 99)  # percentiles
 _OUTLYING = 3
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Prepared(Images):
     """A prepared sample; all images have one height and width and share no memory with the source.
 
