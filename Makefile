@@ -41,7 +41,7 @@ test: lint types docs
 
 # Optional: the transforms on the successor of albumentations, which is AGPL or commercial and so no dependency.
 test-albumentationsx: .venv-albumentationsx/.setup
-	.venv-albumentationsx/bin/pytest tests/aug/test_transforms.py
+	.venv-albumentationsx/bin/pytest tests/aug/transforms
 
 .venv-albumentationsx/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-albumentationsx

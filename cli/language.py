@@ -1,8 +1,9 @@
 """Errors of the library in the words of a command line.
 
 A message names an argument as Python does: first of all, ``size must be …``, or with a value that is proposed,
-``unit='mm'``, or with none, ``xyz=``.  Where the command has an option of that name, people read ``--size``,
-``--unit mm`` and ``--xyz``; where it has ``--set`` and there is such a setting, ``--set preparation.fallback=keep``.
+``unit='mm'`` or ``invalid=(65535, -1)``, or with none, ``xyz=``.  Where the command has an option of that name,
+people read ``--size``, ``--unit mm``, ``--invalid 65535,-1`` and ``--xyz``; where it has ``--set`` and there is such a
+setting, ``--set preparation.fallback=keep``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import click
 __all__ = ["in_options"]
 
 _FIRST = re.compile(r"(?:(?<=^)|(?<=: ))([a-z_]+)(?= (?:must|is missing)\b)")
-_ASSIGNED = re.compile(r"(?<![\w.-])([a-z_]+)=(?:'([^']*)'|([\w.-]*\w)|(?=[\s,;:)]|$))")
+_ASSIGNED = re.compile(r"(?<![\w.-])([a-z_]+)=(?:'([^']*)'|\(([-+\w., ]+?),?\)|([\w.-]*\w)|(?=[\s,;:)]|$))")
 
 
 def in_options(message: str, command: click.Command) -> str:
@@ -31,7 +32,7 @@ def in_options(message: str, command: click.Command) -> str:
         return options[match[1]][0] if match[1] in options else match[0]
 
     def assigned(match: re.Match[str]) -> str:
-        name, value = match[1], match[2] or match[3] or ""
+        name, value = match[1], match[2] or (match[3] or match[4] or "").replace(", ", ",")
         if name in options:
             option, parameter = options[name]
             return option if not value or parameter.is_flag else f"{option} {value}"

@@ -148,11 +148,14 @@ def _import_failure(module: str) -> str | None:
 
 
 def _numba_cache() -> Finding:
-    """Numba puts compiled kernels beside the module, or else into a folder of the user's."""
+    """Numba puts compiled kernels beside the module, or else into a folder of the user's; told not to, none runs."""
     if _version("numba") is None:
         return Finding(name="kernel cache", ok=False, detail="numba is not installed")
+    from numba import config
     from numba.misc.appdirs import AppDirs
 
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return Finding(name="kernel cache", ok=False, detail="no kernel runs while NUMBA_DISABLE_JIT is set: unset it")
     module = Path(__file__)
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         candidates = [Path(chosen)]

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -82,6 +83,14 @@ def test_imports_point_downwards(package, path):
 @pytest.mark.parametrize(("package", "path"), SOURCES, ids=lambda part: str(part))
 def test_private_modules_are_the_ground_only(package, path):
     assert not path.stem.startswith("_") or path.stem == "__init__" or len(path.parts) == 1
+
+
+@pytest.mark.parametrize("path", [path for package, path in SOURCES if package == "das3d_aug"], ids=str)
+def test_messages_name_arguments_and_no_options(path):
+    """A command makes options of them (`das3d_cli.language`); pip's, which the doctor names, are pip's."""
+    nodes = ast.walk(ast.parse((ROOT / "das3d_aug" / path).read_text()))
+    said = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert not [text for text in said if re.search(r"(?<![-`])--[a-z]", text) and "pip install" not in text]
 
 
 @pytest.mark.parametrize("package", FLOORS)

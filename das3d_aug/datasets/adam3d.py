@@ -15,8 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from das3d_aug.datasets.base import Entry, Sample
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset
+from das3d_aug.datasets.samples import Entry, Sample
 
 __all__ = ["ADAM3DDataset"]
 

@@ -5,138 +5,25 @@ from __future__ import annotations
 import copy
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, overload
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.listing import Findings, natural
-from das3d_aug.datasets.stored import Stored
+from das3d_aug.datasets.samples import Entry, Sample, measured
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_bytes, read_colour, read_plane, read_rgb
 from das3d_aug.files.decode import JPEG_SUFFIXES
-from das3d_aug.geometry import Camera
 
-__all__ = ["Dataset", "Entry", "Images", "Sample", "check_size", "known_shapes", "measured", "safe_parts"]
+__all__ = ["Dataset", "Entry", "Sample", "check_size"]
 
 _MODES = ("rgb", "depth", "rgbd")
 _DEPTH = frozenset({"depth", "xyz", "info_depth"})
 _JPEG_MARKED = 128  # half of white: what compression has smeared is below or above
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A sample that is listed but not opened.
-
-    Attributes
-    ----------
-    key : str
-        Unique in the data set, with forward slashes: ``"bagel/train/good/000"`` or ``"000"``.
-    split, defect, category : str
-        As the layout names them; empty where it does not.
-    label : int or None
-        0 normal, 1 anomalous, None unknown.
-    files : mapping
-        The files by role (``"rgb"``, ``"depth"``, ``"xyz"``, ``"mask"`` …); a missing partner is not in it.
-    """
-
-    key: str
-    split: str
-    defect: str
-    label: int | None
-    files: Mapping[str, Path] = field(hash=False)
-    category: str = ""
-
-
-class Images:
-    """What a sample and a prepared one have in common: images of one height and width, of which some may be None."""
-
-    depth: NDArray[np.float32] | None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of all its images."""
-        height, width = self.need("rgb" if self.depth is None else "depth").shape[:2]
-        return height, width
-
-    @overload
-    def need(self, name: Literal["rgb"]) -> NDArray[np.uint8]: ...
-    @overload
-    def need(self, name: Literal["depth"]) -> NDArray[np.float32]: ...
-    @overload
-    def need(self, name: Literal["valid"]) -> NDArray[np.bool_]: ...
-    @overload
-    def need(self, name: str) -> NDArray[Any]: ...
-    def need(self, name: str) -> NDArray[Any]:
-        """Return an image by its name, where one modality is not enough.
-
-        Raises
-        ------
-        ParameterError
-            If the sample has none.
-        """
-        image: NDArray[Any] | None = getattr(self, name)
-        if image is None:
-            what = {"rgb": "colour", "valid": "depth"}.get(name, name)
-            raise ParameterError(f"{what} is needed here, and {self._called} has none")
-        return image
-
-    @property
-    def _called(self) -> str:
-        return "the sample"
-
-
-@dataclass(frozen=True, eq=False)
-class Sample(Images):
-    """An opened sample; all images have one height and width.
-
-    Attributes
-    ----------
-    entry : Entry
-        Where it comes from.
-    rgb : numpy.ndarray or None
-        uint8, H x W x 3; None if there is no colour.
-    depth : numpy.ndarray or None
-        float32, H x W, in ``unit``; None if there is none, but then there is colour.
-    valid : numpy.ndarray or None
-        bool, H x W: where depth was measured (finite and > 0); None without depth.
-    unit : str
-        ``"m"``, ``"mm"``, ``"raw"`` (stored numbers of unknown scale), ``"unknown"`` or what the user named.
-    xyz : numpy.ndarray or None
-        float32, H x W x 3, organised points as stored, in ``unit``.
-    intrinsics : Intrinsics or Orthographic or None
-        The camera, if it is known.
-    mask : numpy.ndarray or None
-        bool, H x W: the anomalous pixels, if they are known.
-    foreground : numpy.ndarray or None
-        bool, H x W: the pixels of the object, if the data set has them.
-    grey : bool
-        Whether the colour was stored as one channel; ``rgb`` then has three equal ones.
-    warnings : tuple of str
-        What is odd about the files and does not stop a run, a sentence each.
-    stored : Stored or None
-        How depth was stored where it was no distance, and the way back for writers.
-    """
-
-    entry: Entry
-    rgb: NDArray[np.uint8] | None
-    depth: NDArray[np.float32] | None
-    valid: NDArray[np.bool_] | None
-    unit: str
-    xyz: NDArray[np.float32] | None = None
-    intrinsics: Camera | None = None
-    mask: NDArray[np.bool_] | None = None
-    foreground: NDArray[np.bool_] | None = None
-    grey: bool = False
-    warnings: tuple[str, ...] = ()
-    stored: Stored | None = None
-
-    @property
-    def _called(self) -> str:
-        return repr(self.entry.key)
 
 
 class Dataset(ABC):
@@ -230,7 +117,7 @@ class Dataset(ABC):
         colour, depth = self.roles & {"rgb", "xyz"}, self.roles & _DEPTH  # clouds may have colours
         for what, there, other in (("colour", colour, "depth"), ("depth", depth, "rgb")):
             if mode != other and not there:
-                raise FileError(self.root, f"has no {what}, which mode {mode!r} needs ({self.how})")
+                raise FileError(self.root, f"has no {what}, which mode={mode!r} needs ({self.how})")
         view = copy.copy(self)
         view.mode = mode
         if mode != "rgbd":
@@ -274,16 +161,9 @@ class Dataset(ABC):
             return np.asarray(self.plane(entry, role, partner=partner, expected=expected) > 0)
         image = read_rgb(path)
         check_size(path, image.shape, partner=partner, expected=expected)
+        if 0 < image.max() < _JPEG_MARKED:
+            raise FileError(path, f"is a JPEG with nothing above {image.max()} of 255; store such a mask as PNG")
         return np.asarray(image[:, :, 0] >= _JPEG_MARKED)
-
-    def odd(self, entry: Entry) -> tuple[str, ...]:
-        """Return what `Sample.warnings` says of a sample's files: which masks are JPEGs."""
-        jpegs = [role for role, path in entry.files.items() if path.suffix.lower() in JPEG_SUFFIXES]
-        return tuple(
-            f"{role} is a JPEG, which blurs: what is at least {_JPEG_MARKED} of 255 is marked"
-            for role in jpegs
-            if role not in ("rgb", "ps")
-        )
 
     def assemble(
         self,
@@ -294,6 +174,7 @@ class Dataset(ABC):
         role: str,
         label: int | None = None,
         masks: str = "mask",
+        warnings: tuple[str, ...] = (),
         **known: Any,
     ) -> Sample:
         """Return an opened sample, having read its masks and checked that all sizes agree.
@@ -310,6 +191,8 @@ class Dataset(ABC):
             A sample of label 0 without a mask has an empty one.
         masks : str
             The role of the masks.
+        warnings : tuple of str
+            What is odd about its colour or depth.
         **known
             What is known of the other fields of `Sample`.
         """
@@ -329,7 +212,7 @@ class Dataset(ABC):
             mask=np.zeros(size, dtype=bool) if mask is None and label == 0 else mask,
             foreground=self.marked(entry, "foreground", partner=partner, expected=size),
             grey=grey,
-            warnings=(*self._odd(entry), *known.pop("warnings", ())),
+            warnings=(*self._odd(entry), *warnings),
             **known,
         )
 
@@ -360,43 +243,7 @@ def _without(entries: Iterable[Entry], roles: Set[str]) -> Iterator[Entry]:
             yield replace(entry, files=files)
 
 
-def measured(depth: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return where depth is finite and > 0."""
-    return np.asarray(np.isfinite(depth) & (depth > 0))
-
-
 def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: tuple[int, ...]) -> None:
     """Raise FileError, naming both files and sizes, if height and width differ."""
     if shape[:2] != expected[:2]:
         raise FileError(path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}")
-
-
-def known_shapes(*, either: bool = False, **arrays: NDArray[Any] | None) -> None:
-    """Check what a writer is given: ``rgb`` uint8 H x W x 3 or H x W (grey), all others of the same H x W.
-
-    ``either`` says that the layout holds ``rgb`` or ``depth`` alone too.
-
-    Raises
-    ------
-    ParameterError
-        Naming the array that does not fit or is missing.
-    """
-    rgb, depth = arrays["rgb"], arrays.get("depth")
-    first = depth if rgb is None and either else rgb
-    if first is None:
-        raise ParameterError("rgb or depth is needed" if either else "rgb is needed: this layout has no depth alone")
-    if rgb is not None and (rgb.dtype != np.uint8 or rgb.shape[2:] not in ((), (3,)) or rgb.ndim < 2):
-        raise ParameterError(f"rgb must be uint8, H x W x 3 or H x W, got {rgb.dtype} of shape {rgb.shape}")
-    for name, array in arrays.items():
-        if array is not None and name != "rgb":
-            wanted = (*first.shape[:2], 3) if name == "xyz" else first.shape[:2]
-            if array.shape != wanted:
-                raise ParameterError(f"{name} must have the shape {wanted}, got {array.shape}")
-
-
-def safe_parts(key: str) -> list[str]:
-    """Split a key at its slashes, refusing what could lead out of the folder written to."""
-    parts = key.split("/")
-    if any(part in ("", ".", "..") or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
-        raise ParameterError(f"key must be visible names joined by '/', got {key!r}")
-    return parts

@@ -29,9 +29,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, measured, safe_parts
+from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import Group, list_groups
 from das3d_aug.datasets.names import shown
+from das3d_aug.datasets.samples import measured
+from das3d_aug.datasets.writing import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_yaml
 from das3d_aug.geometry import Intrinsics

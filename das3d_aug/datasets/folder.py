@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.arranging import read_arranged
-from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, safe_parts
+from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import (
     COLOUR,
     MASKS,
@@ -40,6 +40,7 @@ from das3d_aug.datasets.listing import (
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.datasets.stored import NAMES, STATED, Meaning
+from das3d_aug.datasets.writing import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import (
     camera_file,
@@ -100,17 +101,17 @@ class FolderDataset(Dataset):
         self._geometry = next((role for role in ("depth", "xyz") if role in self.roles), None)
         self._alone = groups[0].folder == root and form_of(root) is None
         for name, changed, folder in (
-            ("encoding", self.meaning.encoding != "plain", "depth"),
-            ("depth_kind", self.meaning.depth_kind != "z", "depth"),
-            ("depth_axis 'opengl'", self.meaning.depth_axis == "opengl", "xyz"),
-            ("cloud_width", cloud_width is not None, "xyz"),
+            ("encoding=", self.meaning.encoding != "plain", "depth"),
+            ("depth_kind=", self.meaning.depth_kind != "z", "depth"),
+            ("depth_axis='opengl'", self.meaning.depth_axis == "opengl", "xyz"),
+            ("cloud_width=", cloud_width is not None, "xyz"),
         ):
             if changed and folder != self._geometry:
                 raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry or 'rgb'}/")
         self.cloud_width = cloud_width
         self._cameras: dict[tuple[int, ...], tuple[Camera | None, tuple[str, ...]]] = {}
         if self.meaning.depth_kind == "range" and camera_file(root) is None:
-            raise FileError(root / "intrinsics.json", "is missing; depth_kind 'range' needs the camera")
+            raise FileError(root / "intrinsics.json", "is missing; depth_kind='range' needs the camera")
 
     @classmethod
     def recognise(cls, root: Path) -> str | None:
@@ -132,7 +133,7 @@ class FolderDataset(Dataset):
         if groups:
             return None
         count = len(visible(root, COLOUR))
-        return told_apart(root) or (f"{count} images" if count else None)
+        return told_apart(root) or (f"{count} image{'s' * (count > 1)}" if count else None)
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:

@@ -14,16 +14,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets.base import Dataset, Entry, Sample, known_shapes, safe_parts
+from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_groups, visible
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, is_eyecandies, look_around, mixed_roles, told_apart
-from das3d_aug.errors import ParameterError
+from das3d_aug.datasets.writing import checked_key, known_shapes
 from das3d_aug.files import encode_mask, encode_png
 
 __all__ = ["MVTecADDataset", "encode_mvtec_ad"]
-
-_SPLITS = ("train", "validation", "test")
 
 
 class MVTecADDataset(Dataset):
@@ -87,18 +85,6 @@ def encode_mvtec_ad(key: str, *, rgb: NDArray[np.uint8], mask: NDArray[Any] | No
     if mask is not None and defect != "good":
         files[f"{category}/ground_truth/{defect}/{name}_mask.png"] = encode_mask(mask)
     return files
-
-
-def checked_key(key: str, mask: NDArray[Any] | None) -> list[str]:
-    """Return the parts of a key of MVTec AD or MVTec 3D-AD, having checked that mask and defect agree."""
-    parts = safe_parts(key)
-    if len(parts) != 4 or parts[1] not in _SPLITS:
-        raise ParameterError(f"key must be <category>/<{'|'.join(_SPLITS)}>/<defect>/<name>, got {key!r}")
-    if parts[2] != "good" and mask is None:
-        raise ParameterError(f"mask is needed for the anomalous sample {key!r}")
-    if parts[2] == "good" and mask is not None and mask.any():
-        raise ParameterError(f"mask must be empty for the good sample {key!r}; name a defect in the key")
-    return parts
 
 
 def _groups(root: Path) -> Iterator[Group]:

@@ -21,7 +21,7 @@ _FAR = 3  # times the largest of all other numbers
 _MARKS = (-32768, 32767, 65535)  # the ends of 16 bits, in whatever type they are stored
 _WRAPPED = 224  # steps between neighbours: a surface that leaves 255 comes back near 0
 _SAMPLED = 2**16
-_OPENGL = "if the camera looks along -z, --depth-axis opengl; "
+_OPENGL = "if the camera looks along -z, depth_axis='opengl'; "
 
 
 def repeated_extremes(
@@ -58,7 +58,7 @@ def repeated_extremes(
         if extreme in ends or abs(extreme) > _FAR * rest:
             found.add(extreme)
     return found, tuple(
-        f"many pixels hold {number:.9g}, an extreme: if it means 'not measured', say --invalid {number:.9g}"
+        f"many pixels hold {number:.9g}, an extreme: if it means 'not measured', say invalid=({number:.9g},)"
         for number in sorted(found)
     )
 
@@ -74,7 +74,7 @@ def check_negative(
     Raises
     ------
     FileError
-        Naming the options that give negative numbers a meaning.
+        Naming the arguments that give negative numbers a meaning.
     """
     if numbers.dtype.kind == "u" or not (negative := (numbers < 0) & ~missing).any():
         return ()
@@ -84,16 +84,16 @@ def check_negative(
     if not found.size:
         return ()
     if (found == -1).all():
-        return ("some pixels hold -1, which is read as 'not measured'; --invalid -1 says so",)
+        return ("some pixels hold -1, which is read as 'not measured'; invalid=(-1,) says so",)
     share = found.size / np.count_nonzero(~missing & (numbers != 0))
     if share > _NEGATIVE:
         raise FileError(
             path,
             f"{share:.0%} of its measured numbers are negative, which no distance is: if they are heights, say "
-            f"--depth-axis towards; {_OPENGL if points else ''}if they mean 'not measured', name them, such as "
-            "--invalid -32768",
+            f"depth_axis='towards'; {_OPENGL if points else ''}if they mean 'not measured', name them, such as "
+            "invalid=(-32768,)",
         )
-    return ("a few numbers are negative and read as 'not measured'; heights need --depth-axis towards",)
+    return ("a few numbers are negative and read as 'not measured'; heights need depth_axis='towards'",)
 
 
 def check_eight_bits(path: Path, numbers: NDArray[Any]) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def check_unit(depth: NDArray[np.float32], unit: str) -> tuple[str, ...]:
     measured = measured[np.isfinite(measured) & (measured > 0)]
     middle = float(np.median(measured)) if measured.size else 1.0
     if unit == "m" and middle > 20:
-        return ("depth is over 20 m, as if mm were read as m: say --depth-scale 1000 --unit m, or --unit mm",)
+        return ("depth is over 20 m, as if mm were read as m: say depth_scale=1000 and unit='m', or unit='mm'",)
     if unit == "mm" and middle < 1:
-        return ("depth is below 1 mm, as if m were read as mm: say --unit m, or another --depth-scale",)
+        return ("depth is below 1 mm, as if m were read as mm: say unit='m', or another depth_scale=",)
     return ()

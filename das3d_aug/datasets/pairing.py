@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from das3d_aug.datasets.base import Entry
 from das3d_aug.datasets.listing import (
     COLOUR,
     MASKS,
@@ -20,6 +19,7 @@ from das3d_aug.datasets.listing import (
     visible,
 )
 from das3d_aug.datasets.names import affix, core, is_normal, role_of, shown, split_of
+from das3d_aug.datasets.samples import Entry
 from das3d_aug.errors import FileError
 
 __all__ = [

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from das3d_aug.datasets.base import Entry
 from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_files, list_folders, role_folders
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset
 from das3d_aug.datasets.pairing import masks_of
+from das3d_aug.datasets.samples import Entry
 
 __all__ = ["RealIAD3DDataset"]
 

@@ -24,13 +24,14 @@ known.  A height beyond it is refused.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug.datasets.encodings import from_disparity, from_nyu, from_sunrgbd, looks_swapped
 from das3d_aug.datasets.oddities import check_eight_bits, check_negative, check_unit, repeated_extremes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.geometry import Camera, points_to_depth, range_to_depth, to_unit
@@ -87,12 +88,12 @@ class Meaning:
             if getattr(self, name) not in choices:
                 raise ParameterError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
         if self.encoding == "disparity" and self.depth_scale is None:
-            raise ParameterError("depth_scale is needed for encoding 'disparity': focal length in pixels x baseline")
+            raise ParameterError("depth_scale= is needed for encoding='disparity': focal length in pixels x baseline")
         if not isinstance(self.invalid, (tuple, list)) or not all(map(_finite, self.invalid)):
             raise ParameterError(f"invalid must be finite numbers (NaN always is invalid), got {self.invalid!r}")
         object.__setattr__(self, "invalid", tuple(self.invalid))
         if self.depth_axis != "away" and (self.encoding, self.depth_kind) != ("plain", "z"):
-            raise ParameterError(f"depth_axis {self.depth_axis!r} goes with encoding 'plain' and depth_kind 'z' only")
+            raise ParameterError(f"depth_axis={self.depth_axis!r} goes with encoding='plain' and depth_kind='z' only")
 
     def stated(self) -> dict[str, Any]:
         """Return what differs from the default, by the names of the options, for JSON."""
@@ -120,13 +121,13 @@ class Meaning:
         if numbers.dtype == np.bool_:
             raise FileError(path, "holds one bit per pixel, which is a mask and no depth")
         if self.depth_axis == "opengl":
-            raise FileError(path, "holds depth, and depth_axis 'opengl' is about points (xyz/)")
+            raise FileError(path, "holds depth, and depth_axis='opengl' is about points (xyz/)")
         said = check_eight_bits(path, numbers)
         missing = self._missing(numbers)
         if self.encoding in ("sunrgbd", "nyu"):
             if numbers.dtype != np.uint16:
-                raise FileError(path, f"encoding {self.encoding!r} needs 16-bit integers, got {numbers.dtype}")
-            millimetres = _sunrgbd(numbers) if self.encoding == "sunrgbd" else _nyu(numbers)
+                raise FileError(path, f"encoding={self.encoding!r} needs 16-bit integers, got {numbers.dtype}")
+            millimetres = from_sunrgbd(numbers) if self.encoding == "sunrgbd" else from_nyu(numbers)
             depth, unit = self._scaled(millimetres), self.unit or ("mm" if self.depth_scale is None else "unknown")
         else:
             unit = self._unit(numbers)
@@ -136,9 +137,9 @@ class Meaning:
                 depth, stored = self._from_heights(path, numbers, missing, unit)
                 return Measured(depth, unit, stored, said)
             if self.encoding == "disparity":
-                depth = _from_disparity(numbers, self.depth_scale or 1.0)
+                depth = from_disparity(numbers, self.depth_scale or 1.0)
             else:
-                if path.suffix.lower() == ".pgm" and numbers.dtype == np.uint16 and _looks_swapped(numbers):
+                if path.suffix.lower() == ".pgm" and numbers.dtype == np.uint16 and looks_swapped(numbers):
                     raise FileError(
                         path, "looks like raw Kinect disparity with swapped bytes; open with encoding='nyu'"
                     )
@@ -223,15 +224,15 @@ class Meaning:
             raise FileError(
                 path,
                 f"holds the height {highest:g}, and the virtual camera stands {stand_off:g} ({unit}) above height 0: "
-                "name the unit and the scale (--unit, --depth-scale), or the number that means 'not measured' "
-                "(--invalid)",
+                "name the unit and the scale (unit=, depth_scale=), or the number that means 'not measured' "
+                "(invalid=)",
             )
         depth = np.where(missing, 0, stand_off - heights).astype(np.float32)
         named = replace(self, unit=None if unit in _UNKNOWN else unit)
         return depth, Stored(numbers=numbers, meaning=named, stand_off=stand_off)
 
 
-NAMES = tuple(field.name for field in fields(Meaning))
+NAMES = tuple(option.name for option in fields(Meaning))
 """The options that say what stored numbers mean."""
 
 STATED = "depth.json"
@@ -252,7 +253,7 @@ class Stored:
         number = (stand_off − depth) · depth_scale for heights; None if number = depth · depth_scale.
     """
 
-    numbers: NDArray[Any]
+    numbers: NDArray[Any] = field(repr=False)
     meaning: Meaning
     stand_off: float | None = None
 
@@ -320,35 +321,11 @@ def _stand_off(unit: str) -> float:
 def _nothing_before(z: NDArray[np.float32]) -> str:
     if (z < 0).any():
         return (
-            "all points have z ≤ 0: a camera that looks along +z is expected; say --depth-axis opengl for one that "
-            "looks along −z, --depth-axis towards if z is a height"
+            "all points have z ≤ 0: a camera that looks along +z is expected; say depth_axis='opengl' for one that "
+            "looks along −z, depth_axis='towards' if z is a height"
         )
     return "holds no measurement: every point has z = 0 or a number that is not finite"
 
 
 def _finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _from_disparity(stored: NDArray[Any], scale: float) -> NDArray[np.float32]:
-    """Return ``scale`` / stored, 0 where the disparity is not positive or not finite."""
-    depth = np.zeros(stored.shape)
-    with np.errstate(over="ignore"):
-        np.divide(scale, stored, out=depth, where=stored > 0)
-        return depth.astype(np.float32)
-
-
-def _sunrgbd(stored: NDArray[np.uint16]) -> NDArray[Any]:
-    """Return millimetres: the writer of SUN RGB-D rotated them left by three bits."""
-    return (stored >> 3) | (stored << 13)
-
-
-def _nyu(stored: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Return millimetres, 0 where the disparity has none."""
-    disparity = stored.byteswap().astype(np.float64)  # whole numbers: 1092.5 is never met
-    return np.maximum(351.3 / (1092.5 - disparity) * 1000, 0)
-
-
-def _looks_swapped(stored: NDArray[np.uint16]) -> bool:
-    """Most numbers are beyond 11 bits, but not with their bytes swapped: true of 3 % of honest numbers."""
-    return bool(np.mean((stored > 2048) & (stored.byteswap() < 2048)) > 0.6)

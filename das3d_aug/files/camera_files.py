@@ -77,7 +77,7 @@ def read_camera_for(
         )
     if about.depth_factor is not None and depth_scale is None:
         notes += (
-            f"{path.name} names the depth factor {about.depth_factor:g}, which is not used: give it as depth_scale",
+            f"{path.name} names the depth factor {about.depth_factor:g}, which is not used: give it as depth_scale=",
         )
     return camera, notes
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import frozen
 from das3d_aug.datasets import Sample
-from das3d_aug.datasets.base import Images
 from das3d_aug.datasets.prepared import Normalisation
+from das3d_aug.datasets.samples import Images
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.geometry import Camera, depth_to_points, to_unit
 from das3d_aug.preparation.cluster import largest_cluster
@@ -36,7 +36,7 @@ _ROBUST = (1, 99)  # percentiles
 _OUTLYING = 3
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Prepared(Images):
     """A prepared sample; all images have one height and width and share no memory with the source.
 

@@ -107,7 +107,7 @@ def _scene(
         if how == "plane" and sign > 0:
             behind = _plane(depth)
     if not inside.any():
-        raise ForegroundError("foreground is empty, or holds no valid depth: use foreground 'all', or give a mask")
+        raise ForegroundError("foreground is empty, or holds no valid depth: use foreground='all', or give a mask")
     extent = math.sqrt(np.count_nonzero(inside))
     height = (high - low) or 1.0
     pitch = height / (RELIEF * extent)
@@ -118,7 +118,7 @@ def _scene(
     if defects.length_unit == "mm":
         if camera is None or unit is None:
             raise ParameterError(
-                "length_unit 'mm' needs camera= and unit= (of the depth): give both, or use 'relative'"
+                "length_unit='mm' needs camera= and unit= (of the depth): give both, or use 'relative'"
             )
         height = float(to_unit(1.0, "mm", unit))
         size = height / pitch

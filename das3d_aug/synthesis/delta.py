@@ -56,7 +56,7 @@ def _no_foreground(depth: NDArray[Any], foreground: Policy | NDArray[np.bool_]) 
     if not ((depth > 0) & (depth < np.inf)).any():
         return "depth has no valid pixel: all of it is zero, negative or not finite"
     if isinstance(foreground, str):
-        return "nothing stands out of the background: if the part fills the image, use foreground 'all', or give a mask"
+        return "nothing stands out of the background: if the part fills the image, use foreground='all', or give a mask"
     return "foreground is empty, or holds no valid depth"
 
 

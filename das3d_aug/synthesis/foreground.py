@@ -6,7 +6,7 @@ Depth that is zero, negative, NaN or infinite is invalid: never foreground, neve
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
@@ -54,7 +54,7 @@ class Found:
         The part's smallest and largest depth, without stray pixels (`part_range`); both 0 if there is no pixel.
     """
 
-    mask: NDArray[np.bool_]
+    mask: NDArray[np.bool_] = field(repr=False)
     how: Literal["given", "plane", "all"]
     share: float
     at_border: bool

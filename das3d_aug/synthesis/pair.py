@@ -222,7 +222,7 @@ def as_part(foreground: Foreground, depth: NDArray[Any] | None, shape: tuple[int
     found = as_foreground(foreground, shape)
     if depth is None and isinstance(found, str):
         if found == "plane":
-            raise ParameterError("foreground 'plane' needs depth, which is None: use 'all', or give a mask")
+            raise ParameterError("foreground='plane' needs depth, which is None: use 'all', or give a mask")
         return "all"
     return found
 

@@ -93,6 +93,14 @@ class Plan:
     version: int = VERSION
     defects: Defects | None = None
 
+    def __repr__(self) -> str:
+        """Say what is done to what; `to_json` has the numbers."""
+        height, width = self.shape
+        changed = " and ".join(name for name, drop in (("rgb", self.drop_rgb), ("depth", self.drop_depth)) if not drop)
+        kinds = ["skewed"] if self.defects is None else [item.kind for item in self.defects.items]
+        words = f"{', '.join(kinds)} in {changed}" if self.anomalous else "normal"
+        return f"Plan({height} x {width}, {words})"
+
     def with_texture(self, name: str) -> Plan:
         """Return the plan with its texture's name filled in."""
         # What `dataclasses.replace` does, without checking and setting every other field: it runs for each sample.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import das3d_aug
 from das3d_aug._arguments import as_mask
 from das3d_aug.datasets import Entry, Sample
-from das3d_aug.datasets.base import known_shapes
+from das3d_aug.datasets.writing import known_shapes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png
 from das3d_aug.geometry import Camera

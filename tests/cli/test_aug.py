@@ -148,6 +148,13 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "opencv-python-headless==5.0.0.93" in line
 
 
+def test_doctor_sees_that_no_kernel_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numba.config.DISABLE_JIT", 1)
+    done = run("doctor")
+    assert done.exit_code == 1
+    assert "no kernel runs while NUMBA_DISABLE_JIT is set: unset it" in done.output
+
+
 def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> None:
         raise OSError("libGL.so.1: cannot open shared object file: No such file or directory")

@@ -13,6 +13,7 @@ from das3d_aug.runs.causes import by_cause
 @click.option("--depth-scale", type=float)
 @click.option("--unit")
 @click.option("--size")
+@click.option("--invalid")
 @click.option("--xyz", type=click.Path())
 @click.option("--resume", is_flag=True)
 @click.option("--out", "model")
@@ -41,6 +42,9 @@ def general(**_: object) -> None: ...
         ("take unit='mm'; or unit='m'", "take --unit mm; or --unit m"),
         ("go on with resume=True, or use another folder", "go on with --resume, or use another folder"),
         ("scale it by depth_scale=0.001, or not", "scale it by --depth-scale 0.001, or not"),
+        ("say invalid=(-32768,)", "say --invalid -32768"),
+        ("name invalid=(65535, -1.5e+09); or not", "name --invalid 65535,-1.5e+09; or not"),
+        ("the height 9 (unit=, depth_scale=) or (invalid=)", "the height 9 (--unit, --depth-scale) or (--invalid)"),
         ("use another out=", "use another --out"),
         # words that are no arguments here, though they look like names
         ("its size must be that of rgb", "its size must be that of rgb"),

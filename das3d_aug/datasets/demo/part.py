@@ -13,7 +13,7 @@ the principal point in the centre: ``x = (column + 0.5 - size / 2) * z / (5 * si
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +53,12 @@ class DemoPart:
         One of `DEFECTS`, or None for a good part.
     """
 
-    rgb: NDArray[np.uint8]
-    depth: NDArray[np.float32]
-    xyz: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-    mask: NDArray[np.bool_]
-    foreground: NDArray[np.bool_]
+    rgb: NDArray[np.uint8] = field(repr=False)
+    depth: NDArray[np.float32] = field(repr=False)
+    xyz: NDArray[np.float32] = field(repr=False)
+    valid: NDArray[np.bool_] = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+    foreground: NDArray[np.bool_] = field(repr=False)
     defect: str | None
 
 

@@ -46,6 +46,21 @@ def test_depth_stored_three_times_is_depth_without_points(tmp_path):
     assert organised.xyz is not None
 
 
+def test_files_as_the_authors_scripts_leave_them(tmp_path):
+    """Their loader takes .PNG, their clean-up leaves the .ply beside the .tiff, and stale masks in gt/."""
+    group = adam(tmp_path) / "gear" / "test" / "bulge"
+    (group / "rgb" / "003_C.png").rename(group / "rgb" / "003_C.PNG")
+    (group / "xyz" / "003_C.ply").write_text("ply")
+    save(group / "gt" / "003_C.png", WHITE * 0)
+    data = open_dataset(tmp_path)
+    assert len(data) == 6
+    assert all(np.array_equal(sample.mask, MASK) for sample in data.select(label=1))
+    assert [line.split(":")[0] for line in data.warnings] == [
+        "gear/test/bulge/xyz/003_C.ply",
+        "gear/test/bulge/gt/",
+    ]
+
+
 def test_colour_with_alpha_is_read(tmp_path):
     path = adam(tmp_path) / "gear" / "train" / "good" / "rgb" / "003_C.png"
     assert cv2.imwrite(str(path), np.dstack([RGB[:, :, ::-1], WHITE]))

@@ -1,144 +1,17 @@
-"""Own images and what 3D cameras write, read as one layout: clouds, ranges, disparities, splits."""
+"""Own images and what 3D cameras write, read as one layout: ranges, disparities, splits."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import tifffile
 from click.testing import CliRunner
 from das3d_cli.aug import main
+from helpers.own_files import CAMERA, DEPTH, MASK, RGB, RNG, XYZ, camera, ply, put
 
 from das3d_aug.datasets import encode_folder, open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png
-from das3d_aug.geometry import Intrinsics, depth_to_points, range_to_depth
-
-RNG = np.random.default_rng(11)
-RGB = RNG.integers(0, 256, (10, 14, 3), dtype=np.uint8)
-DEPTH = RNG.uniform(0.5, 0.9, (10, 14)).astype(np.float32)
-DEPTH[0, :3] = 0
-CAMERA = Intrinsics(70.0, 71.0, 6.5, 4.5)
-XYZ = depth_to_points(DEPTH, CAMERA)
-MASK = np.zeros((10, 14), bool)
-MASK[4:6, 5:9] = True
-
-
-def ply(*, colours=True, xyz=XYZ, size=True):
-    """A binary PLY as a camera writes it."""
-    record = np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)] if colours else [("xyz", "<f4", 3)])
-    points = np.zeros(xyz.shape[:2], record)
-    points["xyz"] = xyz
-    lines = ["ply", "format binary_little_endian 1.0"]
-    if size:
-        lines += [f"obj_info num_cols {xyz.shape[1]}", f"obj_info num_rows {xyz.shape[0]}"]
-    lines += [f"element vertex {points.size}", *(f"property float {axis}" for axis in "xyz")]
-    if colours:
-        points["rgb"] = RGB[: xyz.shape[0], : xyz.shape[1]]
-        lines += [f"property uchar {name}" for name in ("red", "green", "blue")]
-    return "\n".join([*lines, "end_header", ""]).encode() + points.tobytes()
-
-
-def pcd(xyz=XYZ):
-    height, width = xyz.shape[:2]
-    head = f"VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH {width}\nHEIGHT {height}\n"
-    head += f"VIEWPOINT 0 0 0 1 0 0 0\nPOINTS {height * width}\nDATA binary\n"
-    return head.encode() + xyz.astype("<f4").tobytes()
-
-
-def put(path, content):
-    """Write bytes, or an array with the libraries themselves."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif path.suffix == ".npy":
-        np.save(path, content)
-    elif path.suffix == ".npz":
-        np.savez(path, **content)
-    else:
-        tifffile.imwrite(path, content, photometric="rgb" if content.ndim == 3 else "minisblack")
-    return path
-
-
-def camera(root):
-    put(root / "intrinsics.json", json.dumps({"fx": 70.0, "fy": 71.0, "cx": 6.5, "cy": 4.5}).encode())
-
-
-CLOUDS = {
-    "a.ply": ply(),
-    "a.PLY": ply(colours=False, size=False),
-    "a.pcd": pcd(),
-    "a.tiff": XYZ,
-    "a.npy": XYZ.astype(np.float64),
-    "a.npz": {"rgb": RGB, "xyz": XYZ},
-}
-
-
-@pytest.mark.parametrize("name", CLOUDS)
-@pytest.mark.parametrize("colour", ["rgb", "color"])
-def test_clouds_beside_colour_images(tmp_path, name, colour):
-    put(tmp_path / colour / "a.png", encode_png(255 - RGB))
-    put(tmp_path / "xyz" / name, CLOUDS[name])
-    data = open_dataset(tmp_path)
-    (sample,) = data
-    assert (data.layout, data.how) == ("folder", f"{colour}/ beside xyz/")
-    assert (sample.entry.key, sample.entry.label, sample.unit) == ("a", None, "unknown")
-    assert np.array_equal(sample.rgb, 255 - RGB)
-    assert np.array_equal(sample.xyz, XYZ)
-    assert np.array_equal(sample.depth, XYZ[:, :, 2])
-    assert np.array_equal(sample.valid, DEPTH > 0)
-    (scaled,) = open_dataset(tmp_path, depth_scale=1000, unit="m")
-    assert scaled.unit == "m"
-    assert scaled.xyz.dtype == scaled.depth.dtype == np.float32
-    np.testing.assert_allclose(scaled.xyz, XYZ / 1000, rtol=1e-6)
-    assert np.array_equal(scaled.depth, scaled.xyz[:, :, 2])
-    assert np.array_equal(scaled.valid, DEPTH > 0)
-
-
-def test_coloured_clouds_need_no_images(tmp_path):
-    put(tmp_path / "xyz" / "a.ply", ply(size=False))
-    put(tmp_path / "xyz" / "b.ply", ply(size=False))
-    put(tmp_path / "mask" / "b.png", encode_png(np.uint8(255) * MASK))
-    camera(tmp_path)
-    with pytest.raises(FileError, match="name its width"):
-        next(iter(open_dataset(tmp_path)))
-    data = open_dataset(tmp_path, cloud_width=14)
-    first, second = data
-    assert data.how == "xyz/"
-    assert np.array_equal(first.rgb, RGB)
-    assert np.array_equal(first.xyz, XYZ)
-    assert first.intrinsics == CAMERA
-    assert first.mask is None
-    assert np.array_equal(second.mask, MASK)
-    put(tmp_path / "xyz" / "a.ply", ply(colours=False))
-    (grey, _) = open_dataset(tmp_path, cloud_width=14)
-    assert grey.rgb is None
-    assert np.array_equal(grey.xyz, XYZ)
-    for mode in ("rgb", "rgbd"):
-        with pytest.raises(FileError, match=r"xyz/a\.ply: has no colours .*, and there is no rgb/"):
-            next(iter(open_dataset(tmp_path, mode=mode)))
-    _, coloured = open_dataset(tmp_path, cloud_width=14, mode="depth")
-    assert coloured.rgb is None
-    (tmp_path / "xyz" / "a.ply").unlink()
-    (coloured,) = open_dataset(tmp_path, cloud_width=14, mode="rgb")
-    assert coloured.depth is coloured.xyz is None
-    assert np.array_equal(coloured.rgb, RGB)
-
-
-def test_a_cloud_that_does_not_fit_its_image_or_lacks_one_is_named(tmp_path):
-    put(tmp_path / "rgb" / "a.png", encode_png(RGB))
-    path = put(tmp_path / "xyz" / "a.ply", ply(xyz=XYZ[1:]))
-    with pytest.raises(FileError, match=r"is 9 x 14, its partner .*rgb/a\.png is 10 x 14") as caught:
-        next(iter(open_dataset(tmp_path)))
-    assert caught.value.path == path
-    put(path, ply(xyz=XYZ.reshape(-1, 1, 3)[:-3], colours=False, size=False))
-    with pytest.raises(FileError, match="holds 137 points, which are no whole rows of 14; an organised cloud"):
-        next(iter(open_dataset(tmp_path)))
-    (tmp_path / "rgb" / "a.png").rename(tmp_path / "rgb" / "b.png")
-    data = open_dataset(tmp_path)
-    for entry, role in zip(data.entries, ("rgb", "xyz"), strict=True):
-        with pytest.raises(FileError, match=f"{role}/{entry.key}: no such {role} file"):
-            data.open(entry)
+from das3d_aug.geometry import depth_to_points, range_to_depth
 
 
 def test_options_that_do_not_go_with_the_folder_are_refused(tmp_path):
@@ -146,16 +19,16 @@ def test_options_that_do_not_go_with_the_folder_are_refused(tmp_path):
     put(tmp_path / "a" / "depth" / "a.tiff", DEPTH)
     put(tmp_path / "b" / "xyz" / "a.ply", ply())
     for root, options, reason in (
-        ("a", {"cloud_width": 14}, "cloud_width is about xyz/, and .* has depth/"),
-        ("a", {"encoding": "disparity"}, "depth_scale is needed for encoding 'disparity'"),
+        ("a", {"cloud_width": 14}, "cloud_width= is about xyz/, and .* has depth/"),
+        ("a", {"encoding": "disparity"}, "depth_scale= is needed for encoding='disparity'"),
         ("a", {"depth_kind": "ray"}, "depth_kind must be one of z, range, got 'ray'"),
-        ("b", {"encoding": "nyu"}, "encoding is about depth/, and .* has xyz/"),
-        ("b", {"depth_kind": "range"}, "depth_kind is about depth/"),
+        ("b", {"encoding": "nyu"}, "encoding= is about depth/, and .* has xyz/"),
+        ("b", {"depth_kind": "range"}, "depth_kind= is about depth/"),
         ("b", {"cloud_width": 0}, "cloud_width must be at least 1, got 0"),
     ):
         with pytest.raises(ParameterError, match=reason):
             open_dataset(tmp_path / root, **options)
-    with pytest.raises(FileError, match=r"intrinsics\.json: is missing; depth_kind 'range' needs the camera"):
+    with pytest.raises(FileError, match=r"intrinsics\.json: is missing; depth_kind='range' needs the camera"):
         open_dataset(tmp_path / "a", depth_kind="range")
     put(tmp_path / "a" / "xyz" / "a.ply", ply())
     with pytest.raises(FileError, match="has depth/ and xyz/, and which is meant is not known"):
@@ -314,64 +187,9 @@ def test_the_command_line_passes_the_options(tmp_path):
     for options, code, word in (
         (["--cloud-width", "14"], 0, "written"),
         ([], 2, "name its width"),
-        (["--depth-kind", "range"], 2, "depth_kind is about depth/"),
-        (["--encoding", "disparity"], 2, "depth_scale is needed"),
+        (["--depth-kind", "range"], 2, "--depth-kind is about depth/"),
+        (["--encoding", "disparity"], 2, "--depth-scale is needed for --encoding disparity"),
     ):
         done = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", str(tmp_path / "sheet.png"), *options])
         assert done.exit_code == code, done.output
         assert word in done.output
-
-
-def test_a_cloud_of_no_order_is_seen_by_its_camera(tmp_path):
-    order = RNG.permutation(DEPTH.size)
-    order = order[DEPTH.ravel()[order] > 0][:-9]  # the invalid points were dropped, and some others
-    shown = np.zeros(DEPTH.size, bool)
-    shown[order] = True
-    points, colours = XYZ.reshape(-1, 3)[order], RGB.reshape(-1, 3)[order]
-    expected = np.where(shown.reshape(DEPTH.shape), DEPTH, 0)
-    camera(tmp_path)
-    path = put(tmp_path / "xyz" / "a.npy", points)
-    with pytest.raises(FileError, match=r"make a row.*or give width and height beside the camera in intrinsics\.json"):
-        next(iter(open_dataset(tmp_path)))
-    sized = {"fx": 70.0, "fy": 71.0, "cx": 6.5, "cy": 4.5, "width": 14, "height": 10}
-    put(tmp_path / "intrinsics.json", json.dumps(sized).encode())
-    (alone,) = open_dataset(tmp_path)
-    assert alone.rgb is None
-    np.testing.assert_allclose(alone.depth, expected, rtol=1e-6)
-    path.unlink()
-    record = np.zeros(len(points), np.dtype([("xyz", "<f4", 3), ("rgb", "u1", 3)]))
-    record["xyz"], record["rgb"] = points, colours
-    head = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
-    head += [f"property float {axis}" for axis in "xyz"] + [f"property uchar {c}" for c in ("red", "green", "blue")]
-    mesh = ["element face 1", "property list uchar int vertex_indices", "end_header", ""]
-    put(tmp_path / "xyz" / "a.ply", "\n".join(head + mesh).encode() + record.tobytes() + b"\3" + bytes(12))
-    (sample,) = open_dataset(tmp_path)
-    assert np.array_equal(sample.depth, expected)
-    assert np.array_equal(sample.valid, expected > 0)
-    assert np.array_equal(sample.rgb, np.where(expected[:, :, None] > 0, RGB, 0))
-    assert sample.intrinsics == replace(CAMERA, width=14, height=10)
-    assert sample.xyz is None
-    put(tmp_path / "rgb" / "a.png", encode_png(RGB))  # an image says the size too
-    camera(tmp_path)
-    (sample,) = open_dataset(tmp_path)
-    assert np.array_equal(sample.depth, expected)
-    assert np.array_equal(sample.rgb, RGB)
-
-
-def test_rows_of_a_profiler_are_sorted_into_their_grid(tmp_path):
-    v, u = np.mgrid[:10, :14]
-    rows = np.stack([100 + 0.02 * u, 0.05 * v, np.sin(u) * 2], -1)
-    kept = RNG.random((10, 14)) > 0.2
-    kept[0, 0] = kept[9, 13] = True
-    put(tmp_path / "rgb" / "a.png", encode_png(RGB))
-    put(tmp_path / "xyz" / "a.npy", rows[kept])
-    (sample,) = open_dataset(tmp_path, depth_axis="towards", unit="mm")
-    assert np.array_equal(sample.valid, kept)
-    np.testing.assert_allclose(sample.depth[kept], 1000 - rows[kept][:, 2], rtol=1e-6)
-    np.testing.assert_allclose([sample.intrinsics.pitch_x, sample.intrinsics.pitch_y], [0.02, 0.05], rtol=1e-3)
-    np.testing.assert_allclose(sample.xyz[kept][:, :2], rows[kept][:, :2], rtol=1e-6)
-    restored = sample.stored.restore(sample.depth, sample.depth)
-    np.testing.assert_array_equal(restored, np.where(kept, rows[:, :, 2], np.nan).astype(np.float32))
-    put(tmp_path / "xyz" / "a.npy", RNG.uniform(1, 2, (77, 3)))
-    with pytest.raises(FileError, match=r"77 points.*or give the camera as intrinsics\.json.*on no regular grid"):
-        next(iter(open_dataset(tmp_path)))

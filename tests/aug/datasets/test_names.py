@@ -203,6 +203,9 @@ def test_a_jpeg_mask_is_read_at_half_of_white_and_said(tmp_path):
     (bad,) = open_dataset(root).select(label=1)
     assert np.array_equal(bad.mask, large > 0)
     assert bad.warnings == ("mask is a JPEG, which blurs: what is at least 128 of 255 is marked",)
+    assert cv2.imwrite(str(path), large // 64)  # a mask of 0 and 3: no threshold tells them from noise
+    with pytest.raises(FileError, match=r"000\.jpg: is a JPEG with nothing above \d+ of 255; store such a mask as PNG"):
+        list(open_dataset(root).select(label=1))
 
 
 def said(root):

@@ -25,7 +25,7 @@ GREY = RGB[:, :, 0]
         ("images/a.bmp", RGB, "images/"),
         ("depth/a.png", DEPTH, "depth/"),
         ("xyz/a.tiff", XYZ, "xyz/"),
-        ("a.png", RGB, "1 images"),
+        ("a.png", RGB, "1 image"),
         ("depth_a.png", DEPTH, "files told apart by name (1 depth)"),
         ("a.npy", DEPTH.astype(np.float32), "files told apart by name (1 depth)"),
     ],
@@ -82,7 +82,7 @@ def test_a_folder_of_depth_images_is_depth_when_asked(tmp_path):
     data = open_dataset(tmp_path, mode="depth", unit="mm")
     assert [entry.key for entry in data.entries] == ["2", "10"]
     assert all(np.array_equal(sample.depth, DEPTH) and sample.unit == "mm" for sample in data)
-    with pytest.raises(FileError, match="has no depth, which mode 'rgbd' needs"):
+    with pytest.raises(FileError, match="has no depth, which mode='rgbd' needs"):
         open_dataset(tmp_path, mode="rgbd")
 
 
@@ -100,7 +100,7 @@ def test_the_restricted_view_leaves_out_what_lacks_the_modality(tmp_path):
 
 def test_options_about_depth_are_refused_without_it(tmp_path):
     save(tmp_path / "rgb" / "a.png", RGB)
-    with pytest.raises(ParameterError, match=r"encoding is about depth/, and .* has rgb/"):
+    with pytest.raises(ParameterError, match=r"encoding= is about depth/, and .* has rgb/"):
         open_dataset(tmp_path, encoding="nyu")
 
 

@@ -145,7 +145,7 @@ def test_one_modality_needs_no_file_of_the_other(root, tree):
     ):
         if mode == "depth" and tree.depth is None:
             for needed in ("depth", "rgbd"):
-                with pytest.raises(FileError, match=f"has no depth, which mode '{needed}' needs"):
+                with pytest.raises(FileError, match=f"has no depth, which mode='{needed}' needs"):
                     open_dataset(root, mode=needed)
             continue
         broken = {tree.path(root, role): None for role in tree.files.keys() & gone}

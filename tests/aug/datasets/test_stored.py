@@ -91,7 +91,7 @@ def test_depth_that_needs_more_than_16_bits_is_no_png():
     ("numbers", "options", "word"),
     [
         (np.full(SHAPE, 1200.0), {"unit": "mm"}, "holds the height 1200, and the virtual camera stands 1000"),
-        (np.where(HEIGHTS > 11, 65535, HEIGHTS), {"unit": "mm"}, "--invalid"),
+        (np.where(HEIGHTS > 11, 65535, HEIGHTS), {"unit": "mm"}, r"\(unit=, depth_scale=\), .*\(invalid=\)"),
         (np.full(SHAPE, np.nan), {}, "holds no measurement"),
     ],
 )
@@ -118,7 +118,7 @@ def test_heights_of_points_move_z_alone(tmp_path):
 
 def test_points_of_a_camera_that_looks_back(tmp_path):
     xyz = np.dstack([HEIGHTS, HEIGHTS + 1, -400 + HEIGHTS]).astype(np.float32)
-    with pytest.raises(FileError, match=r"all points have z ≤ 0.*--depth-axis opengl"):
+    with pytest.raises(FileError, match=r"all points have z ≤ 0.*depth_axis='opengl'"):
         opened(folder(tmp_path, xyz, sub="xyz"))
     sample = opened(tmp_path, depth_axis="opengl")
     assert np.array_equal(sample.xyz, xyz * np.float32([1, -1, -1]))
@@ -141,7 +141,7 @@ def test_points_of_a_camera_that_looks_back(tmp_path):
 def test_a_frequent_extreme_is_named_and_may_be_named(tmp_path, numbers, said):
     folder(tmp_path, numbers)
     (sentence,) = opened(tmp_path).warnings
-    assert sentence.endswith(f"say --invalid {said}")
+    assert sentence.endswith(f"say invalid=({said},)")
     sample = opened(tmp_path, invalid=(float(numbers.flat[-1]),))
     assert sample.warnings == ()
     assert np.array_equal(sample.valid, HEIGHTS <= 9)
@@ -177,18 +177,20 @@ def test_many_negative_numbers_are_refused_few_are_said(tmp_path, sub):
         numbers = z if sub == "depth" else np.dstack([HEIGHTS, HEIGHTS, z])
         return folder(root, numbers.astype(np.float32), sub=sub)
 
-    with pytest.raises(FileError, match=r"4\d% of its measured numbers are negative.*--depth-axis towards.*--invalid"):
+    with pytest.raises(
+        FileError, match=r"4\d% of its measured numbers are negative.*depth_axis='towards'.*invalid=\(-32768,\)"
+    ):
         opened(put(tmp_path / "a", HEIGHTS))
     few = 400 + HEIGHTS
     few[3, 3] = -2.5
     sample = opened(put(tmp_path / "b", few))
     assert sample.warnings == (
-        "a few numbers are negative and read as 'not measured'; heights need --depth-axis towards",
+        "a few numbers are negative and read as 'not measured'; heights need depth_axis='towards'",
     )
     assert (~sample.valid).sum() == 1
     holes = np.where(HEIGHTS > 9, -1, 400 + HEIGHTS)
     sample = opened(put(tmp_path / "c", holes))
-    assert sample.warnings == ("some pixels hold -1, which is read as 'not measured'; --invalid -1 says so",)
+    assert sample.warnings == ("some pixels hold -1, which is read as 'not measured'; invalid=(-1,) says so",)
     assert np.array_equal(sample.valid, HEIGHTS <= 9)
 
 
@@ -213,8 +215,8 @@ def test_eight_bits_are_said_and_the_low_bytes_of_sixteen_refused(tmp_path):
 @pytest.mark.parametrize(
     ("depth", "unit", "word"),
     [
-        (450.0, "m", "--depth-scale 1000"),
-        (0.45, "mm", "--unit m"),
+        (450.0, "m", "depth_scale=1000 and unit='m'"),
+        (0.45, "mm", "unit='m'"),
         (19.0, "m", None),
         (1.5, "mm", None),
         (0.2, "cm", None),
@@ -235,7 +237,7 @@ def test_options_that_are_wrong_or_do_not_go_together():
         ({"invalid": (np.nan,)}, "invalid must be finite numbers"),
         ({"depth_scale": "10"}, "depth_scale must be positive, got '10'"),
         ({"unit": 3}, "unit must be a name"),
-        ({"depth_axis": "towards", "depth_kind": "range"}, "goes with encoding 'plain' and depth_kind 'z' only"),
+        ({"depth_axis": "towards", "depth_kind": "range"}, "goes with encoding='plain' and depth_kind='z' only"),
     ):
         with pytest.raises(ParameterError, match=reason):
             Meaning(**options)
@@ -257,5 +259,5 @@ def test_a_folder_may_state_what_its_numbers_mean(tmp_path):
         with pytest.raises(FileError, match=reason):
             open_dataset(tmp_path)
     (tmp_path / "depth.json").write_text("{}")
-    with pytest.raises(ParameterError, match=r"depth_axis 'opengl' is about xyz/"):
+    with pytest.raises(ParameterError, match=r"depth_axis='opengl' is about xyz/"):
         open_dataset(tmp_path, depth_axis="opengl")

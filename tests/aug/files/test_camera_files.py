@@ -88,7 +88,7 @@ def test_a_matlab_file_is_read_without_its_large_arrays(tmp_path, compressed):
     assert read_camera(tmp_path / "meta.mat") == CAMERA
     camera, notes = read_camera_for(tmp_path / "meta.mat", (480, 640))
     assert camera == CAMERA
-    assert notes == ("meta.mat names the depth factor 1000, which is not used: give it as depth_scale",)
+    assert notes == ("meta.mat names the depth factor 1000, which is not used: give it as depth_scale=",)
     assert read_camera_for(tmp_path / "meta.mat", (480, 640), depth_scale=1000) == (CAMERA, ())
 
 

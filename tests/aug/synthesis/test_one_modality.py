@@ -93,7 +93,7 @@ def test_grey_stays_grey_with_the_luma_of_the_texture(dtype, with_depth):
             "modality is 'depth', but there",
         ),
         (lambda rgb, z: synthesize(None, z, recipe=Recipe(modality="rgb"), seed=0), "modality is 'rgb', but there"),
-        (lambda rgb, z: synthesize(rgb, None, seed=0, foreground="plane"), "foreground 'plane' needs depth"),
+        (lambda rgb, z: synthesize(rgb, None, seed=0, foreground="plane"), "foreground='plane' needs depth"),
         (lambda rgb, z: synthesize(rgb, None, seed=0, foreground=np.zeros(z.shape, bool)), "foreground is empty"),
         (lambda rgb, z: render(rgb, None, Recipe().draw((9, 9), seed=0)), "rgb is 96 x 120, the plan is for 9 x 9"),
     ],

@@ -11,7 +11,8 @@ import pytest
 from helpers.dumps import environment
 from helpers.pairs import pair
 
-from das3d_aug import Recipe, synthesize
+from das3d_aug import Recipe, find_foreground, synthesize
+from das3d_aug.synthesis import measure_severity
 
 RECIPE = Recipe(dropout=0.0, area=(0.1, 0.1))
 
@@ -95,3 +96,18 @@ def test_a_recipe_shows_what_differs_from_the_defaults():
     recipe = Recipe(dropout=0.25, area=None, sigma=(2, 3))
     assert repr(recipe) == "Recipe(area=None, sigma=(2.0, 3.0), dropout=0.25)"
     assert eval(repr(recipe)) == recipe
+
+
+def test_plans_findings_and_severities_are_a_line():
+    rgb, depth = pair()
+    plans = {
+        "Plan(96 x 120, skewed in rgb and depth)": RECIPE,
+        "Plan(96 x 120, crack in rgb and depth)": Recipe(dropout=0.0, kinds={"crack": 1}, count=(1, 1)),
+        "Plan(96 x 120, normal)": Recipe(probability=0.0),
+        "Plan(96 x 120, skewed in depth)": Recipe(dropout=0.0, modality="depth"),
+    }
+    assert [repr(recipe.draw((96, 120), seed=1)) for recipe in plans.values()] == list(plans)
+    severity = measure_severity(rgb, depth, synthesize(rgb, depth, recipe=RECIPE, seed=1))
+    for shown in (severity, find_foreground(depth), Recipe(), RECIPE):
+        assert len(repr(shown)) < 200
+        assert "\n" not in repr(shown)
