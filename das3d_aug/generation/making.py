@@ -10,18 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
+from das3d_aug.generation.breakdown import FIGURES
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
+from das3d_aug.generation.measuring import measured
 from das3d_aug.preparation import resize_sample
 from das3d_aug.runs.folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
-from das3d_aug.synthesis import Policy, Recipe, kind_of, measure_severity, synthesize
+from das3d_aug.synthesis import Policy, Recipe, find_foreground, kind_of, measure_severity, synthesize
 from das3d_aug.textures import TextureSource, as_source
 
 __all__ = ["Job", "Tally", "Task", "make"]
@@ -63,6 +65,14 @@ class Task:
     shard: str | None = None
 
 
+class Made(NamedTuple):
+    """A sample: its files in the order in which they must be written, the recipe last, and what that holds."""
+
+    name: str
+    files: dict[str, bytes]
+    record: dict[str, Any]
+
+
 @dataclass
 class Tally:
     """What was done; failures by the position of the source; by each sentence of a source's warnings, which said it."""
@@ -102,37 +112,39 @@ def make(job: Job, task: Task) -> Tally:
     if task.shard is not None:
         _pack(job, task.shard, samples, tally)
         return tally
-    for _, files in samples:
+    for made in samples:
         with tally.timed(_WRITING):
-            write_files(job.out, files)
+            write_files(job.out, made.files)
         tally.written += 1
     return tally
 
 
-def _pack(job: Job, shard: str, samples: Iterator[tuple[str, dict[str, bytes]]], tally: Tally) -> None:
+def _pack(job: Job, shard: str, samples: Iterator[Made], tally: Tally) -> None:
     """Write a shard, then its mark.  One that lacks samples is made again by the next run, as the mark tells."""
     first = next(samples, None)
     if first is None:
         return
-    names = []
+    names, figures = [], []
     mark, tar_name = f"{shard}.json", f"{shard}.tar"
     remove_mark(job.out, mark)
     with open_atomic(contained(job.out, job.out / tar_name)) as stream:
         with open_shard(stream) as tar:
-            for name, files in itertools.chain([first], samples):
+            for made in itertools.chain([first], samples):
                 with tally.timed(_WRITING):
-                    add_to_shard(tar, files)
-                names.append(name)
+                    add_to_shard(tar, made.files)
+                names.append(made.name)
+                figures.append({name: made.record[name] for name in FIGURES if name in made.record})
                 if interrupted():  # a shard takes long, and a part of it is of no use
                     raise KeyboardInterrupt
         stream.seek(0)
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    write_files(job.out, {mark: to_json({"format": FORMAT, "samples": names, "files": {tar_name: found}})})
+    record = {"format": FORMAT, "samples": names, "figures": figures, "files": {tar_name: found}}
+    write_files(job.out, {mark: to_json(record)})
     tally.written += len(names)
 
 
-def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield the names and files of the samples of all sources that can be used."""
+def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[Made]:
+    """Yield the samples of all sources that can be used."""
     for entry, indices in parts:
         position = indices[0] // job.per_image
         try:
@@ -143,10 +155,8 @@ def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[tuple
             tally.failures[position] = (str(job.dataset.root / entry.key), str(error))
 
 
-def _of_source(
-    job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally
-) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield the name and files of each sample, in the order in which they must be written: the recipe last."""
+def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -> Iterator[Made]:
+    """Yield the samples of a source."""
     target = FORMATS[job.layout]
     with tally.timed(_READING):
         sample = as_written(resize_sample(job.dataset.open(entry), job.size), depth_png=job.depth_png)
@@ -157,6 +167,9 @@ def _of_source(
         tally.warnings.setdefault(sentence, set()).add(indices[0] // job.per_image)
     if target.common(sample) != job.common:
         raise ParameterError("its camera is another one than the first sample's; use format 'webdataset'")
+    with tally.timed(_SYNTHESIS):
+        axis = job.recipe.depth_axis
+        found = None if sample.depth is None else find_foreground(sample.depth, foreground, depth_axis=axis)
     for index in indices:
         with tally.timed(_SYNTHESIS):
             pair = synthesize(
@@ -184,6 +197,7 @@ def _of_source(
                 "label": int(pair.mask.any()),
                 "kind": kind_of(pair),
                 "severity": asdict(severity),
+                "measured": measured(sample, pair.mask, found),
                 "unit": sample.unit,
                 **({} if job.foreground == "auto" else {"foreground": job.foreground}),
                 "intrinsics": None if sample.intrinsics is None else sample.intrinsics.to_dict(),
@@ -202,7 +216,7 @@ def _of_source(
             if target.stores_numbers and sample.stored is not None:
                 record["stored"] = sample.stored.meaning.stated()
             files[target.recipe(name)] = to_json(record)
-        yield name, files
+        yield Made(name, files, record)
 
 
 @cache

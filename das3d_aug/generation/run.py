@@ -11,8 +11,9 @@ full listing of normal samples; so workers, order and interruptions leave no tra
 * ``das3d.lock``: an empty file, locked while a run writes here.
 
 A recipe holds, beside the plan and the source, what was made of it: ``label`` (0 normal, 1 anomalous), ``kind``
-("normal", "rgb", "depth", "both"), ``severity`` (`das3d_aug.synthesis.Severity`), and the ``unit`` of the source's
-depth, in which plan and severity are.
+("normal", "rgb", "depth", "both"), ``severity`` (`das3d_aug.synthesis.Severity`), ``measured`` (sizes, and where the
+part is), and the ``unit`` of the source's depth, in which plan and severity are.  `Breakdown` comes from these, which a
+shard's JSON repeats.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import das3d_aug
 from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.generation.breakdown import Breakdown, Collected
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
@@ -73,8 +75,10 @@ class Summary:
         Anomalous samples of the source, which are never used.
     failures : tuple of (path, reason)
         Sources that could not be used, in the order of the listing.
-    warnings : tuple of (how many sources, sentence)
-        What is odd about the sources that this run read, each sentence once.
+    warnings : tuple of (how many, sentence)
+        What is odd about the sources that this run read, and about all samples that are there, each sentence once.
+    breakdown : Breakdown
+        What is in the folder: the samples of this run and those that were complete before it.
     seconds : mapping
         Time spent in ``"reading"``, ``"synthesis"`` and ``"encoding and writing"``, summed over the workers.
     """
@@ -88,6 +92,7 @@ class Summary:
     left_out: int
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
+    breakdown: Breakdown
     seconds: Mapping[str, float]
 
 
@@ -247,7 +252,8 @@ def generate(
                     progress(tally.written + tally.kept, asked)
         if progress is not None:
             progress(tally.written + tally.kept, asked)
-        write_manifest(out, job.common, _present(job, entries, total), settings)
+        collected = Collected()
+        write_manifest(out, job.common, _present(job, entries, total), settings, note=collected.add)
     return Summary(
         out=out,
         layout=dataset.layout,
@@ -257,7 +263,11 @@ def generate(
         kept=tally.kept,
         left_out=sum(entry.label == 1 for entry in dataset.entries),
         failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
-        warnings=tuple((f"{len(positions)} sources", text) for text, positions in sorted(tally.warnings.items())),
+        warnings=(
+            *((f"{len(positions)} sources", text) for text, positions in sorted(tally.warnings.items())),
+            *collected.warnings(),
+        ),
+        breakdown=collected.breakdown(),
         seconds=tally.seconds,
     )
 

@@ -28,7 +28,6 @@ import das3d_aug
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.prepared import LISTING, encode_prepared
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import read_json
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
 from das3d_aug.runs.folder import (
@@ -294,6 +293,6 @@ def _mark(entry: Entry) -> str:
 
 def _record(out: Path, entry: Entry) -> dict[str, Any] | None:
     """Return the record of a complete sample."""
-    mark = _mark(entry)
-    record = None if completed(out, mark) is None else read_json(out / mark)
-    return record if record is not None and {"key", "row", "range", "warning"} <= record.keys() else None
+    found = completed(out, _mark(entry))
+    whole = found is not None and {"key", "row", "range", "warning"} <= found.record.keys()
+    return found.record if found is not None and whole else None
