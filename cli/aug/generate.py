@@ -34,6 +34,9 @@ __all__ = ["generate"]
     "--depth-png", type=float, metavar="STEPS", help="Write depth as 16-bit PNG of STEPS per unit (folder, webdataset)."
 )
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--count", type=click.IntRange(min=1), metavar="N", help="Exactly N samples, all anomalous, instead of --per-image."
+)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
 def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int:

@@ -1,7 +1,9 @@
 """Writing a folder of synthetic anomalies that can be stopped, continued, checked and made again.
 
 A sample depends on (settings, index) alone, where ``index = position of the source * per_image + k`` in the
-full listing of normal samples; so workers, order and interruptions leave no trace.  In the folder:
+full listing of normal samples; with ``count``, ``index mod sources`` is that position, and the sample is the first
+that is anomalous of the draws (seed, index, attempt).  So workers, order and interruptions leave no trace.  In
+the folder:
 
 * ``das3d.json``: the settings, written first; a run with other settings is refused;
 * the sample's files in one of the formats, each whole or absent, and last its recipe (``recipes/**/*.json``), which
@@ -102,6 +104,7 @@ def generate(
     *,
     recipe: Recipe | None = None,
     per_image: int = 1,
+    count: int | None = None,
     seed: int = 0,
     size: int | str | tuple[int, int] | None = None,
     textures: str | Path | None = None,
@@ -128,6 +131,9 @@ def generate(
         What is drawn; the default recipe without it.
     per_image : int
         Samples per source image.
+    count : int, optional
+        Write this many samples in all, every one anomalous, the sources in turns; takes the place of ``per_image``.
+        One that comes out normal (eq. 12, eq. 7) is drawn again, up to 200 times; then its source is a failure.
     seed : int
         Seed of the run, 0 … 2**64 - 1.
     size : int, "HxW" or (height, width), optional
@@ -176,12 +182,15 @@ def generate(
     seed = check_seed(seed)
     for name, value, least in (
         ("per_image", per_image, 1),
+        ("count", count, 1),
         ("shard_size", shard_size, 1),
         ("workers", workers, 0),
         ("limit", limit, 1),
     ):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if count is not None and per_image != 1:
+        raise ParameterError("count takes the place of per_image: give one of them")
     check_option("foreground", foreground, ("auto", "all", "plane"))
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
@@ -196,7 +205,7 @@ def generate(
     entries = normal_entries(dataset)
     if not entries:
         raise FileError(source, f"has no normal sample ({dataset.how})")
-    total = len(entries) * per_image
+    total = len(entries) * per_image if count is None else count
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
     if depth_png is not None and not (0 < depth_png < math.inf and target.stores_numbers):
@@ -211,6 +220,8 @@ def generate(
         recipe=recipe or Recipe(),
         seed=seed,
         per_image=per_image,
+        count=count,
+        sources=len(entries),
         size=shape,
         textures=textures,
         layout=written_as,
@@ -236,6 +247,7 @@ def generate(
         "textures": None if textures is None else listing_digest(textures),
         "format": written_as,
         "shard_size": job.shard_size,
+        **({} if count is None else {"count": count}),
         **({} if depth_png is None else {"depth_png": depth_png}),
         **({} if foreground == "auto" else {"foreground": foreground}),
     }
@@ -289,15 +301,19 @@ def _first_readable(dataset: Dataset, entries: tuple[Entry, ...]) -> Sample:
     raise FileError(failures[0].path, f"{failures[0].reason} (nor can any other normal sample be read)")
 
 
+def _name(job: Job, entries: tuple[Entry, ...], index: int) -> str:
+    return job.name(entries[job.source(index)], index)
+
+
 def _marks(job: Job, entries: tuple[Entry, ...], count: int) -> Iterator[tuple[str, range]]:
     """Yield what marks a sample or a shard as complete, and the indices of its samples."""
-    step = job.shard_size or 1
+    step = job.shard_size
+    if step is None:
+        for index in job.order(count):
+            yield FORMATS[job.layout].recipe(_name(job, entries, index)), range(index, index + 1)
+        return
     for first in range(0, count, step):
-        if job.shard_size is None:
-            mark = FORMATS[job.layout].recipe(job.name(entries[first // job.per_image], first))
-        else:
-            mark = f"shard-{first // step:06d}.json"
-        yield mark, range(first, min(first + step, count))
+        yield f"shard-{first // step:06d}.json", range(first, min(first + step, count))
 
 
 def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
@@ -316,22 +332,19 @@ def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
 def _tasks(job: Job, entries: tuple[Entry, ...], asked: int, tally: Tally) -> Iterator[Task]:
     """Yield what is to be made, and count what is complete."""
 
-    def source(index: int) -> int:
-        return index // job.per_image
-
     def missing() -> Iterator[tuple[str, range]]:
         for mark, indices in _marks(job, entries, asked):
-            packed = [] if job.shard_size is None else [job.name(entries[source(index)], index) for index in indices]
+            packed = [] if job.shard_size is None else [_name(job, entries, index) for index in indices]
             if completed(job.out, mark, samples=packed) is None:
                 yield mark, indices
             else:
                 tally.kept += len(indices)
 
     if job.shard_size is None:
-        for position, group in itertools.groupby((indices[0] for _, indices in missing()), source):
+        for position, group in itertools.groupby((indices[0] for _, indices in missing()), job.source):
             while some := tuple(itertools.islice(group, _SAMPLES_PER_TASK)):
                 yield Task(((entries[position], some),))
     else:
         for mark, indices in missing():
-            parts = [(entries[position], tuple(some)) for position, some in itertools.groupby(indices, source)]
+            parts = [(entries[position], tuple(some)) for position, some in itertools.groupby(indices, job.source)]
             yield Task(tuple(parts), shard=mark.removesuffix(".json"))

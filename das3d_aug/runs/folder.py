@@ -121,7 +121,8 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
         write_atomic(path, to_json(header))
         return
     before = recorded_settings(path)
-    other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
+    now = json.loads(to_json(settings))
+    other = [name for name in now | before if before.get(name) != now.get(name)]
     if other:
         raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another folder")
 

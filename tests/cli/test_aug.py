@@ -173,7 +173,7 @@ def test_what_looks_wrong_is_in_the_json_too(parts: Path, tmp_path: Path) -> Non
     told = json.loads(done.stdout)
     assert told["result"]["breakdown"]["both"] == 6
     assert ["more than the part's own range" in warning["reason"] for warning in told["warnings"]] == [True]
-    assert "das3d-aug: warning: 6 of 6 samples, such as " in done.stderr
+    assert "of 6 samples, such as biscuit/000: the depth changes by more" in done.stderr
 
 
 def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -> None:
