@@ -75,6 +75,6 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("  of the part's range", "relative_depth_change", "%", 100),
     ):
         if (spread := found[key]) is not None:
-            least, median, most = (f"{factor * spread[end]:.3g}" for end in ("least", "median", "most"))
+            least, median, most = (f"{float(f'{factor * spread[end]:.3g}'):g}" for end in ("least", "median", "most"))
             rows.append((name, f"{median} {unit} in the median, {least} … {most}"))
     return rows

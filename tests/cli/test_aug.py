@@ -62,6 +62,11 @@ def test_preview_writes_a_sheet(parts: Path, tmp_path: Path) -> None:
     done = run("preview", parts, "--out", tmp_path / "sheet.png", "--count", 2)
     assert done.exit_code == 0, done.output
     assert read_rgb(tmp_path / "sheet.png").std() > 10
+    sorted(parts.rglob("rgb/*.png"))[0].write_bytes(b"")
+    done = run("preview", parts, "--out", tmp_path / "sheet.png")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("das3d-aug: warning: ") == 1
+    assert "is not a PNG file" in done.stderr
 
 
 def test_recipe_file(parts: Path, tmp_path: Path) -> None:
