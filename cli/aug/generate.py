@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,9 @@ __all__ = ["generate"]
     "--depth-png", type=float, metavar="STEPS", help="Write depth as 16-bit PNG of STEPS per unit (folder, webdataset)."
 )
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--count", type=click.IntRange(min=1), metavar="N", help="Exactly N samples, all anomalous, instead of --per-image."
+)
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
 def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int:
@@ -46,12 +50,31 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
     start = time.perf_counter()
     with progress_bar() as progress:
         summary = run(source, out, recipe=recipe_of(recipe), progress=progress, **given(options))
-    voice().tell(format=summary.format, left_out=summary.left_out)
+    breakdown = dataclasses.asdict(summary.breakdown)
+    voice().tell(format=summary.format, left_out=summary.left_out, breakdown=breakdown)
     show_summary(
         summary,
         time.perf_counter() - start,
         warnings=summary.warnings,
-        rows=(("format", summary.format), ("left out", f"{summary.left_out} anomalous sources")),
+        rows=(("format", summary.format), ("left out", f"{summary.left_out} anomalous sources"), *_rows(breakdown)),
         after=f"train on {summary.out}, or make one of its samples again with das3d-aug replay",
     )
     return 1 if summary.failures else 0
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows of a breakdown: what all samples in the folder are."""
+    kinds = (("colour only", "rgb"), ("depth only", "depth"), ("both", "both"), ("normal", "normal"))
+    rows = [
+        ("in the folder", f"{found['samples']} samples: " + ", ".join(f"{found[key]} {name}" for name, key in kinds))
+    ]
+    for name, key, unit, factor in (
+        ("defect size", "pixels", "px", 1),
+        ("defect area", "area", "mm²", 1),
+        ("depth change", "depth_change", found["unit"], 1),
+        ("  of the part's range", "relative_depth_change", "%", 100),
+    ):
+        if (spread := found[key]) is not None:
+            least, median, most = (f"{float(f'{factor * spread[end]:.3g}'):g}" for end in ("least", "median", "most"))
+            rows.append((name, f"{median} {unit} in the median, {least} … {most}"))
+    return rows

@@ -22,10 +22,20 @@ __all__ = ["preview"]
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True)
 @click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
 def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None:
-    """Draw a contact sheet of some samples of IN before and after."""
+    """Draw a contact sheet of some samples of IN before and after.
+
+    A sample that cannot be drawn is a line with the reason.
+    """
     from das3d_aug.files import encode_png, write_atomic
     from das3d_aug.preview import contact_sheet
 
-    write_atomic(out, encode_png(contact_sheet(source, recipe=recipe_of(recipe), **given(options))))
+    failed: list[tuple[str, str]] = []
+
+    def note(sample: str, reason: str) -> None:
+        failed.append((sample, reason))
+
+    sheet = contact_sheet(source, recipe=recipe_of(recipe), on_failure=note, **given(options))
+    write_atomic(out, encode_png(sheet))
+    voice().warn(failed, what="samples")
     voice().tell(out=out)
     voice().say(f"{out}: written")

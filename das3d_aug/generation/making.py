@@ -6,27 +6,40 @@ import contextlib
 import hashlib
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
+from das3d_aug.generation.breakdown import FIGURES
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
+from das3d_aug.generation.measuring import measured
 from das3d_aug.preparation import resize_sample
 from das3d_aug.runs.folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
-from das3d_aug.synthesis import Policy, Recipe, kind_of, measure_severity, synthesize
+from das3d_aug.synthesis import (
+    AnomalyPair,
+    Found,
+    Policy,
+    Recipe,
+    find_foreground,
+    kind_of,
+    measure_severity,
+    synthesize,
+)
 from das3d_aug.textures import TextureSource, as_source
 
 __all__ = ["Job", "Tally", "Task", "make"]
 
 _READING, _SYNTHESIS, _WRITING = "reading", "synthesis", "encoding and writing"
+
+_ATTEMPTS = 200  # even if one draw in twenty is anomalous, one sample in 30 000 has none
 
 _Part: TypeAlias = tuple[Entry, tuple[int, ...]]  # a source, and the indices of samples to make of it
 
@@ -40,6 +53,8 @@ class Job:
     recipe: Recipe
     seed: int
     per_image: int
+    count: int | None
+    sources: int
     size: tuple[int, int] | None
     textures: Path | None
     layout: str
@@ -49,6 +64,16 @@ class Job:
     depth_png: float | None
     foreground: Policy
     out: Path
+
+    def source(self, index: int) -> int:
+        """Return the position of the source of which a sample is made: in blocks, or with ``count`` in turns."""
+        return index // self.per_image if self.count is None else index % self.sources
+
+    def order(self, asked: int) -> Iterator[int]:
+        """Yield the first ``asked`` indices, those of a source together."""
+        if self.count is None:
+            return iter(range(asked))
+        return itertools.chain.from_iterable(range(first, asked, self.sources) for first in range(self.sources))
 
     def name(self, entry: Entry, index: int) -> str:
         """Return the name of the sample of this index."""
@@ -61,6 +86,14 @@ class Task:
 
     parts: tuple[_Part, ...]
     shard: str | None = None
+
+
+class Made(NamedTuple):
+    """A sample: its files in the order in which they must be written, the recipe last, and what that holds."""
+
+    name: str
+    files: dict[str, bytes]
+    record: dict[str, Any]
 
 
 @dataclass
@@ -102,39 +135,41 @@ def make(job: Job, task: Task) -> Tally:
     if task.shard is not None:
         _pack(job, task.shard, samples, tally)
         return tally
-    for _, files in samples:
+    for made in samples:
         with tally.timed(_WRITING):
-            write_files(job.out, files)
+            write_files(job.out, made.files)
         tally.written += 1
     return tally
 
 
-def _pack(job: Job, shard: str, samples: Iterator[tuple[str, dict[str, bytes]]], tally: Tally) -> None:
+def _pack(job: Job, shard: str, samples: Iterator[Made], tally: Tally) -> None:
     """Write a shard, then its mark.  One that lacks samples is made again by the next run, as the mark tells."""
     first = next(samples, None)
     if first is None:
         return
-    names = []
+    names, figures = [], []
     mark, tar_name = f"{shard}.json", f"{shard}.tar"
     remove_mark(job.out, mark)
     with open_atomic(contained(job.out, job.out / tar_name)) as stream:
         with open_shard(stream) as tar:
-            for name, files in itertools.chain([first], samples):
+            for made in itertools.chain([first], samples):
                 with tally.timed(_WRITING):
-                    add_to_shard(tar, files)
-                names.append(name)
+                    add_to_shard(tar, made.files)
+                names.append(made.name)
+                figures.append({name: made.record[name] for name in FIGURES if name in made.record})
                 if interrupted():  # a shard takes long, and a part of it is of no use
                     raise KeyboardInterrupt
         stream.seek(0)
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    write_files(job.out, {mark: to_json({"format": FORMAT, "samples": names, "files": {tar_name: found}})})
+    record = {"format": FORMAT, "samples": names, "figures": figures, "files": {tar_name: found}}
+    write_files(job.out, {mark: to_json(record)})
     tally.written += len(names)
 
 
-def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield the names and files of the samples of all sources that can be used."""
+def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[Made]:
+    """Yield the samples of all sources that can be used."""
     for entry, indices in parts:
-        position = indices[0] // job.per_image
+        position = job.source(indices[0])
         try:
             yield from _of_source(job, entry, indices, tally)
         except FileError as error:
@@ -143,10 +178,8 @@ def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[tuple
             tally.failures[position] = (str(job.dataset.root / entry.key), str(error))
 
 
-def _of_source(
-    job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally
-) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield the name and files of each sample, in the order in which they must be written: the recipe last."""
+def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -> Iterator[Made]:
+    """Yield the samples of a source."""
     target = FORMATS[job.layout]
     with tally.timed(_READING):
         sample = as_written(resize_sample(job.dataset.open(entry), job.size), depth_png=job.depth_png)
@@ -154,22 +187,26 @@ def _of_source(
         texture = None if job.textures is None else _textures(job.textures)
     rgb, foreground = colour_of(sample), job.foreground if sample.foreground is None else sample.foreground
     for sentence in sample.warnings:
-        tally.warnings.setdefault(sentence, set()).add(indices[0] // job.per_image)
+        tally.warnings.setdefault(sentence, set()).add(job.source(indices[0]))
     if target.common(sample) != job.common:
         raise ParameterError("its camera is another one than the first sample's; use format 'webdataset'")
+    with tally.timed(_SYNTHESIS):
+        axis = job.recipe.depth_axis
+        found = None if sample.depth is None else find_foreground(sample.depth, foreground, depth_axis=axis)
+    draw = partial(
+        synthesize,
+        rgb,
+        sample.depth,
+        recipe=job.recipe,
+        seed=job.seed,
+        texture=texture,
+        foreground=foreground,
+        camera=sample.intrinsics,
+        unit=sample.unit,
+    )
     for index in indices:
         with tally.timed(_SYNTHESIS):
-            pair = synthesize(
-                rgb,
-                sample.depth,
-                recipe=job.recipe,
-                seed=job.seed,
-                index=index,
-                texture=texture,
-                foreground=foreground,
-                camera=sample.intrinsics,
-                unit=sample.unit,
-            )
+            pair, attempt = _drawn(job, draw, index, found)
             severity = measure_severity(rgb, sample.depth, pair, foreground=foreground)
         with tally.timed(_WRITING):
             name = job.name(entry, index)
@@ -179,11 +216,13 @@ def _of_source(
                 "version": das3d_aug.__version__,
                 "sample": name,
                 "index": index,
+                **({} if job.count is None else {"attempt": attempt}),
                 "layout": job.layout,
                 "category": entry.category,
                 "label": int(pair.mask.any()),
                 "kind": kind_of(pair),
                 "severity": asdict(severity),
+                "measured": measured(sample, pair.mask, found),
                 "unit": sample.unit,
                 **({} if job.foreground == "auto" else {"foreground": job.foreground}),
                 "intrinsics": None if sample.intrinsics is None else sample.intrinsics.to_dict(),
@@ -202,7 +241,30 @@ def _of_source(
             if target.stores_numbers and sample.stored is not None:
                 record["stored"] = sample.stored.meaning.stated()
             files[target.recipe(name)] = to_json(record)
-        yield name, files
+        yield Made(name, files, record)
+
+
+def _drawn(job: Job, draw: Callable[..., AnomalyPair], index: int, found: Found | None) -> tuple[AnomalyPair, int]:
+    """Return a pair and its epoch; with ``count`` that counts the attempts, and the first anomalous one is taken."""
+    idle = 0
+    for attempt in range(1 if job.count is None else _ATTEMPTS):
+        pair = draw(index=index, epoch=attempt)
+        if job.count is None or pair.mask.any():
+            return pair, attempt
+        idle += not pair.plan.anomalous or (pair.plan.drop_rgb and pair.plan.drop_depth)
+    if idle == _ATTEMPTS:
+        why = (
+            f"the recipe's probability is {job.recipe.probability:g} and its dropout {job.recipe.dropout:g}; raise the "
+            "one or lower the other"
+        )
+    elif found is not None and found.low == found.high and job.recipe.magnitude_unit == "range":
+        why = "depth has no range on the part, to which the recipe is relative; use magnitude_unit='depth'"
+    else:
+        why = (
+            "every change is below the recipe's mask_threshold or falls where there is no depth; raise its magnitude "
+            "or area, or lower mask_threshold"
+        )
+    raise ParameterError(f"none of {_ATTEMPTS} draws is anomalous: {why}")
 
 
 @cache

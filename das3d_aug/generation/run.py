@@ -1,7 +1,9 @@
 """Writing a folder of synthetic anomalies that can be stopped, continued, checked and made again.
 
 A sample depends on (settings, index) alone, where ``index = position of the source * per_image + k`` in the
-full listing of normal samples; so workers, order and interruptions leave no trace.  In the folder:
+full listing of normal samples; with ``count``, ``index mod sources`` is that position, and the sample is the first
+that is anomalous of the draws (seed, index, attempt).  So workers, order and interruptions leave no trace.  In
+the folder:
 
 * ``das3d.json``: the settings, written first; a run with other settings is refused;
 * the sample's files in one of the formats, each whole or absent, and last its recipe (``recipes/**/*.json``), which
@@ -11,8 +13,9 @@ full listing of normal samples; so workers, order and interruptions leave no tra
 * ``das3d.lock``: an empty file, locked while a run writes here.
 
 A recipe holds, beside the plan and the source, what was made of it: ``label`` (0 normal, 1 anomalous), ``kind``
-("normal", "rgb", "depth", "both"), ``severity`` (`das3d_aug.synthesis.Severity`), and the ``unit`` of the source's
-depth, in which plan and severity are.
+("normal", "rgb", "depth", "both"), ``severity`` (`das3d_aug.synthesis.Severity`), ``measured`` (sizes, and where the
+part is), and the ``unit`` of the source's depth, in which plan and severity are.  `Breakdown` comes from these, which a
+shard's JSON repeats.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ import das3d_aug
 from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.generation.breakdown import Breakdown, Collected
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
@@ -73,8 +77,10 @@ class Summary:
         Anomalous samples of the source, which are never used.
     failures : tuple of (path, reason)
         Sources that could not be used, in the order of the listing.
-    warnings : tuple of (how many sources, sentence)
-        What is odd about the sources that this run read, each sentence once.
+    warnings : tuple of (how many, sentence)
+        What is odd about the sources that this run read, and about all samples that are there, each sentence once.
+    breakdown : Breakdown
+        What is in the folder: the samples of this run and those that were complete before it.
     seconds : mapping
         Time spent in ``"reading"``, ``"synthesis"`` and ``"encoding and writing"``, summed over the workers.
     """
@@ -88,6 +94,7 @@ class Summary:
     left_out: int
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
+    breakdown: Breakdown
     seconds: Mapping[str, float]
 
 
@@ -97,6 +104,7 @@ def generate(
     *,
     recipe: Recipe | None = None,
     per_image: int = 1,
+    count: int | None = None,
     seed: int = 0,
     size: int | str | tuple[int, int] | None = None,
     textures: str | Path | None = None,
@@ -123,6 +131,9 @@ def generate(
         What is drawn; the default recipe without it.
     per_image : int
         Samples per source image.
+    count : int, optional
+        Write this many samples in all, every one anomalous, the sources in turns; takes the place of ``per_image``.
+        One that comes out normal (eq. 12, eq. 7) is drawn again, up to 200 times; then its source is a failure.
     seed : int
         Seed of the run, 0 … 2**64 - 1.
     size : int, "HxW" or (height, width), optional
@@ -171,12 +182,15 @@ def generate(
     seed = check_seed(seed)
     for name, value, least in (
         ("per_image", per_image, 1),
+        ("count", count, 1),
         ("shard_size", shard_size, 1),
         ("workers", workers, 0),
         ("limit", limit, 1),
     ):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if count is not None and per_image != 1:
+        raise ParameterError("count takes the place of per_image: give one of them")
     check_option("foreground", foreground, ("auto", "all", "plane"))
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
@@ -191,7 +205,7 @@ def generate(
     entries = normal_entries(dataset)
     if not entries:
         raise FileError(source, f"has no normal sample ({dataset.how})")
-    total = len(entries) * per_image
+    total = len(entries) * per_image if count is None else count
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
     if depth_png is not None and not (0 < depth_png < math.inf and target.stores_numbers):
@@ -206,6 +220,8 @@ def generate(
         recipe=recipe or Recipe(),
         seed=seed,
         per_image=per_image,
+        count=count,
+        sources=len(entries),
         size=shape,
         textures=textures,
         layout=written_as,
@@ -231,6 +247,7 @@ def generate(
         "textures": None if textures is None else listing_digest(textures),
         "format": written_as,
         "shard_size": job.shard_size,
+        **({} if count is None else {"count": count}),
         **({} if depth_png is None else {"depth_png": depth_png}),
         **({} if foreground == "auto" else {"foreground": foreground}),
     }
@@ -247,7 +264,8 @@ def generate(
                     progress(tally.written + tally.kept, asked)
         if progress is not None:
             progress(tally.written + tally.kept, asked)
-        write_manifest(out, job.common, _present(job, entries, total), settings)
+        collected = Collected()
+        write_manifest(out, job.common, _present(job, entries, total), settings, note=collected.add)
     return Summary(
         out=out,
         layout=dataset.layout,
@@ -257,7 +275,11 @@ def generate(
         kept=tally.kept,
         left_out=sum(entry.label == 1 for entry in dataset.entries),
         failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
-        warnings=tuple((f"{len(positions)} sources", text) for text, positions in sorted(tally.warnings.items())),
+        warnings=(
+            *((f"{len(positions)} sources", text) for text, positions in sorted(tally.warnings.items())),
+            *collected.warnings(),
+        ),
+        breakdown=collected.breakdown(),
         seconds=tally.seconds,
     )
 
@@ -279,15 +301,19 @@ def _first_readable(dataset: Dataset, entries: tuple[Entry, ...]) -> Sample:
     raise FileError(failures[0].path, f"{failures[0].reason} (nor can any other normal sample be read)")
 
 
+def _name(job: Job, entries: tuple[Entry, ...], index: int) -> str:
+    return job.name(entries[job.source(index)], index)
+
+
 def _marks(job: Job, entries: tuple[Entry, ...], count: int) -> Iterator[tuple[str, range]]:
     """Yield what marks a sample or a shard as complete, and the indices of its samples."""
-    step = job.shard_size or 1
+    step = job.shard_size
+    if step is None:
+        for index in job.order(count):
+            yield FORMATS[job.layout].recipe(_name(job, entries, index)), range(index, index + 1)
+        return
     for first in range(0, count, step):
-        if job.shard_size is None:
-            mark = FORMATS[job.layout].recipe(job.name(entries[first // job.per_image], first))
-        else:
-            mark = f"shard-{first // step:06d}.json"
-        yield mark, range(first, min(first + step, count))
+        yield f"shard-{first // step:06d}.json", range(first, min(first + step, count))
 
 
 def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
@@ -306,22 +332,19 @@ def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
 def _tasks(job: Job, entries: tuple[Entry, ...], asked: int, tally: Tally) -> Iterator[Task]:
     """Yield what is to be made, and count what is complete."""
 
-    def source(index: int) -> int:
-        return index // job.per_image
-
     def missing() -> Iterator[tuple[str, range]]:
         for mark, indices in _marks(job, entries, asked):
-            packed = [] if job.shard_size is None else [job.name(entries[source(index)], index) for index in indices]
+            packed = [] if job.shard_size is None else [_name(job, entries, index) for index in indices]
             if completed(job.out, mark, samples=packed) is None:
                 yield mark, indices
             else:
                 tally.kept += len(indices)
 
     if job.shard_size is None:
-        for position, group in itertools.groupby((indices[0] for _, indices in missing()), source):
+        for position, group in itertools.groupby((indices[0] for _, indices in missing()), job.source):
             while some := tuple(itertools.islice(group, _SAMPLES_PER_TASK)):
                 yield Task(((entries[position], some),))
     else:
         for mark, indices in missing():
-            parts = [(entries[position], tuple(some)) for position, some in itertools.groupby(indices, source)]
+            parts = [(entries[position], tuple(some)) for position, some in itertools.groupby(indices, job.source)]
             yield Task(tuple(parts), shard=mark.removesuffix(".json"))

@@ -28,7 +28,6 @@ import das3d_aug
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.prepared import LISTING, encode_prepared
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import read_json
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
 from das3d_aug.runs.folder import (
@@ -280,7 +279,9 @@ def _listing(records: list[dict[str, Any]], normalise: str) -> bytes:
     for record in records:
         ranges = [record["range"]] if normalise == "image" else chosen[_category(record)]
         known = [span for span in ranges if span is not None]  # colour alone has none
-        span = {"low": min(span["low"] for span in known), "high": max(span["high"] for span in known)} if known else None
+        span = (
+            {end: choose(one[end] for one in known) for end, choose in (("low", min), ("high", max))} if known else None
+        )
         rows.append({**record["row"], "normalisation": None if normalise == "none" else span})
     return to_json({"format": FORMAT, "samples": rows})
 
@@ -295,6 +296,6 @@ def _mark(entry: Entry) -> str:
 
 def _record(out: Path, entry: Entry) -> dict[str, Any] | None:
     """Return the record of a complete sample."""
-    mark = _mark(entry)
-    record = None if completed(out, mark) is None else read_json(out / mark)
-    return record if record is not None and {"key", "row", "range", "warning"} <= record.keys() else None
+    found = completed(out, _mark(entry))
+    whole = found is not None and {"key", "row", "range", "warning"} <= found.record.keys()
+    return found.record if found is not None and whole else None

@@ -13,9 +13,9 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.errors import FileError, quoted
@@ -24,6 +24,7 @@ from das3d_aug.files import contained, read_json, sweep_partials, write_atomic
 __all__ = [
     "FORMAT",
     "HEADER",
+    "Completed",
     "check_writable",
     "claim",
     "completed",
@@ -120,7 +121,8 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
         write_atomic(path, to_json(header))
         return
     before = recorded_settings(path)
-    other = [name for name, value in json.loads(to_json(settings)).items() if before.get(name) != value]
+    now = json.loads(to_json(settings))
+    other = [name for name in now | before if before.get(name) != now.get(name)]
     if other:
         raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another folder")
 
@@ -154,8 +156,15 @@ def _relative(folder: Path, out: Path) -> str:
     return Path(os.path.relpath(folder.resolve(), out.resolve())).as_posix()
 
 
-def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> dict[str, str] | None:
-    """Return the SHA-256 of the files of a sample or shard by path, that of its mark last.
+class Completed(NamedTuple):
+    """What the mark of a complete sample or shard holds, and the SHA-256 of its files by path, the mark's own last."""
+
+    record: dict[str, Any]
+    files: dict[str, str]
+
+
+def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> Completed | None:
+    """Read the mark of a sample or shard.
 
     ``mark`` is the recipe of a sample, or the JSON file of a shard, which must hold all of ``samples``.  None if it
     is not complete.
@@ -165,7 +174,7 @@ def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> dict[st
         record = read_json(out / mark, data=data)
         files: dict[str, str] = record["files"]
         if all((out / path).is_file() for path in files) and set(samples) <= set(record.get("samples", ())):
-            return {**files, mark: digest(data)}
+            return Completed(record, {**files, mark: digest(data)})
     except (OSError, FileError, KeyError, TypeError, AttributeError):
         pass  # absent or damaged: the sample is made again
     return None
@@ -186,11 +195,20 @@ def remove_mark(out: Path, mark: str) -> None:
         raise FileError(path, f"cannot be removed: {error.strerror}") from error
 
 
-def write_manifest(out: Path, common: Mapping[str, bytes], marks: Iterable[str], settings: dict[str, Any]) -> None:
-    """List the files that all samples share, and those of all complete samples or shards."""
+def write_manifest(
+    out: Path,
+    common: Mapping[str, bytes],
+    marks: Iterable[str],
+    settings: dict[str, Any],
+    *,
+    note: Callable[[dict[str, Any]], object] = lambda record: None,
+) -> None:
+    """List the files that all samples share, and those of all complete samples or shards; ``note`` gets each record."""
     files = {path: digest(data) for path, data in common.items()}
     for mark in marks:
-        files |= completed(out, mark) or {}
+        if (found := completed(out, mark)) is not None:
+            files |= found.files
+            note(found.record)
     write_atomic(out / _MANIFEST, to_json({"format": FORMAT, "settings": settings, "sha256": files}))
 
 

@@ -27,7 +27,7 @@ class Severity:
     coverage : float
         Share of the foreground's pixels that lie in the mask, 0 … 1.
     depth_change : float
-        Largest absolute change of depth, in the depth's unit.
+        Largest absolute change of depth, in the depth's unit; pixels that a defect leaves without depth do not count.
     relative_depth_change : float
         The same over the object's range of depth: largest minus smallest valid depth of the foreground, without
         stray pixels (`das3d_aug.synthesis.part_range`), before the change.  0 if the range is 0.
@@ -75,7 +75,8 @@ def measure_severity(
         _, found = locate(z, part, axis_sign(pair.plan.depth_axis))
         inside = found[0].view(np.bool_)
         low, high = part_range(z, found)
-        largest = float(np.abs(pair.delta).max())
+        kept = pair.depth > 0 if pair.depth is not None else True  # of what is lost no change is known
+        largest = float(np.abs(pair.delta, where=kept, out=np.zeros_like(pair.delta)).max())
         relative = largest / (high - low) if high > low else 0.0
     colour = 0.0
     if image is not None and pair.rgb is not None:

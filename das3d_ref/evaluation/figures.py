@@ -297,7 +297,8 @@ def write_figures(results: str | Path, dataset: Dataset, out: str | Path) -> lis
             "curves": curves_figure(evaluation),
             "scores": scores_figure(evaluation),
         }
-        if normal := normal_entries(dataset.select(category=samples[0].entry.category)):
+        normal = normal_entries(dataset.select(category=samples[0].entry.category))
+        if normal and samples[0].rgb is not None and samples[0].depth is not None:  # it shows both
             with contextlib.suppress(ForegroundError):
                 figures["figure3"] = pipeline_figure(dataset.open(normal[0]), seed=0)
         return [path for name, figure in figures.items() for path in _save(figure, out / name)]

@@ -18,7 +18,8 @@ from das3d_ref.metrics import FIGURES
 __all__ = ["TrainingLog"]
 
 _NAME = "training.csv"
-_COLUMNS = ("step", "learning_rate", "loss", "focal", "dice", "rgb", "depth", *(f"validation {name}" for name in FIGURES))
+_LOSSES = ("loss", "focal", "dice", "rgb", "depth")
+_COLUMNS = ("step", "learning_rate", *_LOSSES, *(f"validation {name}" for name in FIGURES))
 
 
 class TrainingLog:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from das3d_aug.datasets.demo import make_part
-from das3d_aug.errors import ParameterError
-from das3d_aug.files import encode_png, encode_tiff
-from das3d_aug.preview import _diverging, contact_sheet, shade
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import encode_png, encode_tiff, read_rgb
+from das3d_aug.preview import contact_sheet, shade
+from das3d_aug.preview.colouring import colour_delta
+from das3d_aug.preview.layout import PART, outlined, with_scale_bar
 from das3d_aug.synthesis import Recipe
 
 
@@ -39,18 +41,24 @@ def test_one_row_a_sample_and_the_same_sheet_every_time(parts: Path) -> None:
 def test_every_row_shows_a_defect_in_both_modalities_and_nothing_outside_its_mask(parts: Path) -> None:
     sheet = contact_sheet(parts, count=1, recipe=Recipe(dropout=1.0, probability=0.0))
     np.testing.assert_array_equal(sheet, contact_sheet(parts, count=1))
-    tile = sheet.shape[1] // 7
-    rgb, _, delta, mask, anomalous, before, after = (sheet[30:-30, n * tile + 10 : n * tile + 200] for n in range(7))
+    tile = sheet.shape[1] // 8
+    rgb, depth, depth_after, delta, mask, anomalous, before, after = (
+        sheet[60:-90, n * tile + 10 : n * tile + 200] for n in range(8)
+    )
     inside = mask[:, :, 0] > 0
     assert 0 < inside.mean() < 0.3
     assert (rgb[inside] != anomalous[inside]).any()
-    np.testing.assert_array_equal(rgb[~inside], anomalous[~inside])
+    for first, second in ((rgb, anomalous), (depth, depth_after)):
+        other = (first != second).any(axis=2) & ~inside
+        outline = (first == PART).all(axis=2)
+        assert outline.any()
+        np.testing.assert_array_equal(other, outline & ~inside)
     assert (delta[inside] < 255).any()
     assert (before != after).any()
 
 
 def test_delta_is_white_at_zero_blue_below_red_above() -> None:
-    colours = _diverging(np.array([[-2.0, 0.0, 1.0, 2.0]], np.float32), 2.0)[0].astype(int)
+    colours = colour_delta(np.array([[-2.0, 0.0, 1.0, 2.0]], np.float32), 2.0)[0].astype(int)
     assert colours[1].tolist() == [255, 255, 255]
     assert colours[0, 2] > colours[0, 0]
     assert colours[3, 0] > colours[3, 2]
@@ -77,3 +85,49 @@ def test_shading_shows_a_shallow_dent_and_greys_out_invalid_pixels() -> None:
 def test_count_is_checked(parts: Path) -> None:
     with pytest.raises(ParameterError, match="count must be at least 1, got 0"):
         contact_sheet(parts, count=0)
+
+
+def test_a_bad_sample_is_a_line_and_the_others_are_drawn(parts: Path) -> None:
+    whole = contact_sheet(parts, count=3)
+    (parts / "depth/p1.tiff").write_bytes(b"II")
+    told: list[tuple[str, str]] = []
+    sheet = contact_sheet(parts, count=3, on_failure=lambda sample, reason: told.append((sample, reason)))
+    ((name, reason),) = told
+    assert name == "p1"
+    assert "p1.tiff" in reason
+    row = (whole.shape[0] - contact_sheet(parts, count=1).shape[0]) // 2
+    np.testing.assert_array_equal(sheet[: whole.shape[0] - 2 * row], whole[: whole.shape[0] - 2 * row])
+    np.testing.assert_array_equal(sheet[-row:], whole[-row:])
+    for index in (0, 2):
+        (parts / f"depth/p{index}.tiff").write_bytes(b"II")
+    with pytest.raises(FileError, match=r"p0\.tiff"):
+        contact_sheet(parts, count=3)
+
+
+def test_grey_stays_grey(parts: Path) -> None:
+    for path in (parts / "rgb").iterdir():
+        path.write_bytes(encode_png(np.ascontiguousarray(read_rgb(path)[:, :, 0])))
+    sheet = contact_sheet(parts, count=1)
+    tile = sheet.shape[1] // 8
+    anomalous = sheet[60:-90, 5 * tile + 10 : 5 * tile + 200]
+    assert np.ptp(anomalous, axis=2).max() == 0
+
+
+def test_the_outline_runs_around_the_part_and_along_the_frame() -> None:
+    picture = np.zeros((224, 224, 3), np.uint8)
+    part = np.zeros((224, 224), bool)
+    part[50:100, 60:120] = True
+    marked = (outlined(picture, part) == PART).all(axis=2)
+    assert marked.sum() == 2 * 50 + 2 * 58
+    assert marked[50, 60:120].all()
+    assert (outlined(picture, np.ones_like(part))[[0, -1]] == PART).all()
+    assert not (outlined(picture, ~part & False) == PART).all(axis=2).any()
+
+
+@pytest.mark.parametrize(("pixel", "pixels"), [(0.4, 50), (0.33, 61), (1.0, 50), (0.001, 50)])
+def test_the_scale_bar_has_a_round_length_true_to_scale(pixel: float, pixels: int) -> None:
+    """A tile's pixel is one of the image here: 67 at most, and 20, 50, … of the unit."""
+    out = with_scale_bar(np.full((224, 224, 3), 90, np.uint8), (224, 224), pixel, "mm")
+    dark = (out[-11:-8] == 0).all(axis=(0, 2))
+    assert dark.sum() == pytest.approx(pixels, abs=1)
+    assert dark[8 : 8 + dark.sum()].all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -38,6 +39,9 @@ def test_from_parts_to_a_replayed_anomaly(parts: Path, tmp_path: Path) -> None:
     count = 2 * 2 * len(FAMILIES)
     assert f"{count} samples" in done.stdout
     assert "encoding and writing" in done.stdout
+    assert all(
+        row in done.stdout for row in ("colour only", "defect size", "mm²", "depth change", "of the part's range")
+    )
     recipes = sorted(out.glob("recipes/**/*.json"))
     assert len(recipes) == count
 
@@ -58,6 +62,11 @@ def test_preview_writes_a_sheet(parts: Path, tmp_path: Path) -> None:
     done = run("preview", parts, "--out", tmp_path / "sheet.png", "--count", 2)
     assert done.exit_code == 0, done.output
     assert read_rgb(tmp_path / "sheet.png").std() > 10
+    sorted(parts.rglob("rgb/*.png"))[0].write_bytes(b"")
+    done = run("preview", parts, "--out", tmp_path / "sheet.png")
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("das3d-aug: warning: ") == 1
+    assert "is not a PNG file" in done.stderr
 
 
 def test_recipe_file(parts: Path, tmp_path: Path) -> None:
@@ -167,6 +176,16 @@ def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def test_what_looks_wrong_is_in_the_json_too(parts: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("dropout = 0\nmagnitude = [2, 3]\narea = [0.1, 0.3]\n")
+    done = run("generate", parts, "--out", tmp_path / "out", "--recipe", recipe, "--json")
+    told = json.loads(done.stdout)
+    assert told["result"]["breakdown"]["both"] == 6
+    assert ["more than the part's own range" in warning["reason"] for warning in told["warnings"]] == [True]
+    assert "of 6 samples, such as biscuit/000: the depth changes by more" in done.stderr
 
 
 def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_a_shard_is_a_plain_tar_of_whole_samples(tmp_path: Path) -> None:
     manifest = json.loads((out / "manifest.json").read_bytes())["sha256"]
     assert manifest == {name: value for name, value in found.items() if name.startswith("shard-")}
     mark = json.loads((out / "shard-000002.json").read_bytes())
+    assert [figures["sample"] for figures in mark.pop("figures")] == ["000008"]
     assert mark == {"format": 1, "samples": ["000008"], "files": {"shard-000002.tar": found["shard-000002.tar"]}}
 
 

@@ -163,7 +163,9 @@ def test_killed_at_any_moment_then_completed(tmp_path: Path, workers: int) -> No
 
 
 @pytest.mark.parametrize(
-    "other", [{"seed": 1}, {"per_image": 2}, {"size": 32}, {"recipe": Recipe(dropout=0.5)}], ids=str
+    "other",
+    [{"seed": 1}, {"per_image": 2}, {"size": 32}, {"count": 4}, {"foreground": "all"}, {"recipe": Recipe(dropout=0.5)}],
+    ids=str,
 )
 def test_other_settings_are_refused(tmp_path: Path, other: dict[str, object]) -> None:
     parts, out = write_folder(tmp_path / "parts", count=1), tmp_path / "out"
@@ -173,6 +175,10 @@ def test_other_settings_are_refused(tmp_path: Path, other: dict[str, object]) ->
     with pytest.raises(FileError, match=rf"other settings wrote this folder \({next(iter(other))}\)"):
         generate(parts, out, **settings)  # type: ignore[arg-type]
     assert tree(out) == before
+    whole = tmp_path / "the other way round"
+    generate(parts, whole, **settings)  # type: ignore[arg-type]
+    with pytest.raises(FileError, match=rf"other settings wrote this folder \({next(iter(other))}\)"):
+        generate(parts, whole, recipe=RECIPE, seed=0)
 
 
 def test_a_bad_source_is_reported_and_the_others_go_on(parts: Path, tmp_path: Path) -> None:
@@ -294,7 +300,7 @@ def test_parse_size_refuses(size: object) -> None:
         parse_size(size)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["per_image", "shard_size", "workers", "limit"])
+@pytest.mark.parametrize("name", ["per_image", "shard_size", "workers", "limit", "count"])
 def test_counts_are_checked(tmp_path: Path, name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name} must be"):
         generate(tmp_path, tmp_path / "out", **{name: -1})

@@ -69,6 +69,16 @@ def test_a_flat_object_has_no_relative_change():
     assert found.relative_depth_change == 0.0
 
 
+def test_what_a_hole_loses_is_no_change_of_depth():
+    depth = (0.5 + 0.01 * np.random.default_rng(0).random((64, 64))).astype(np.float32)  # no background behind it
+    rgb = np.full((64, 64, 3), 90, np.uint8)
+    pair = das.synthesize(rgb, depth, recipe=das.Recipe(kinds={"hole": 1}, dropout=0.0, size=(0.2, 0.3)), seed=2)
+    assert (pair.depth[pair.mask] == 0).any()
+    found = measure_severity(rgb, depth, pair)
+    kept = np.where(pair.depth > 0, pair.depth - depth, 0)
+    assert found.depth_change == np.abs(kept).max() < 0.1
+
+
 def test_arrays_that_do_not_fit_are_refused():
     pair = das.synthesize(PART.rgb, PART.depth, recipe=das.Recipe(dropout=0.0), seed=0)
     with pytest.raises(ParameterError, match="mask must be bool or integers of 32 x 64"):

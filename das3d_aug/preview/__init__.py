@@ -1,0 +1,9 @@
+"""Contact sheets: what a recipe, the preparation, or a kind of defects does, a picture each.
+
+Here live pictures for people; nothing that a run writes depends on them.  It may import everything but transforms.
+"""
+
+from das3d_aug.preview.colouring import shade
+from das3d_aug.preview.sheets import contact_sheet, preparation_sheet
+
+__all__ = ["contact_sheet", "preparation_sheet", "shade"]

@@ -1,0 +1,165 @@
+"""What a generated folder is said to hold, and what is said to look wrong, whoever wrote it and in whatever order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.dumps import RECIPE, put, recipes, write_folder, write_mvtec
+
+from das3d_aug.datasets import open_dataset
+from das3d_aug.datasets.demo import make_part
+from das3d_aug.files import encode_png, encode_tiff
+from das3d_aug.generation import Spread, generate
+from das3d_aug.generation.breakdown import Collected
+from das3d_aug.generation.measuring import pixel_area
+from das3d_aug.geometry import Intrinsics
+from das3d_aug.synthesis import Recipe
+
+MIXED = Recipe(area=(0.1, 0.3))  # a modality is dropped now and then
+
+
+@pytest.mark.parametrize("written_as", ["mvtec3d", "webdataset"])
+def test_the_figures_are_those_of_all_samples_whatever_the_workers_and_interruptions(
+    tmp_path: Path, written_as: str
+) -> None:
+    parts = write_mvtec(tmp_path / "parts", count=4)
+    settings: dict[str, Any] = {"recipe": MIXED, "per_image": 4, "seed": 2, "format": written_as, "shard_size": 5}
+    whole = generate(parts, tmp_path / "whole", **settings)
+    assert whole.breakdown.samples == 16
+    assert generate(parts, tmp_path / "spread", workers=2, **settings).breakdown == whole.breakdown
+    assert generate(parts, tmp_path / "parted", limit=6, **settings).breakdown.samples == 6
+    resumed = generate(parts, tmp_path / "parted", **settings)
+    assert resumed.breakdown == whole.breakdown
+    assert resumed.warnings == whole.warnings
+    nothing_new = generate(parts, tmp_path / "whole", **settings)
+    assert (nothing_new.written, nothing_new.breakdown, nothing_new.warnings) == (0, whole.breakdown, whole.warnings)
+
+
+def test_the_figures_are_what_the_recipes_and_masks_say(tmp_path: Path) -> None:
+    parts, out = write_mvtec(tmp_path / "parts"), tmp_path / "out"
+    found = generate(parts, out, recipe=MIXED, per_image=8, seed=1).breakdown
+    records = [json.loads(path.read_text()) for path in recipes(out)]
+    assert Counter(record["kind"] for record in records) == {
+        "normal": found.normal, "rgb": found.rgb, "depth": found.depth, "both": found.both
+    }  # fmt: skip
+    assert min(found.normal, found.rgb, found.depth, found.both) > 0
+    made = open_dataset(out)
+    pixels = sorted(
+        int(sample.mask.sum())
+        for sample in map(made.open, made.entries)
+        if sample.mask is not None and sample.mask.any()
+    )
+    assert found.pixels == Spread(least=pixels[0], median=statistics.median(pixels), most=pixels[-1])
+    changes = [1000 * record["severity"]["depth_change"] for record in records if record["kind"] in ("depth", "both")]
+    assert found.depth_change is not None
+    assert (found.depth_change.median, found.unit) == (pytest.approx(statistics.median(changes)), "mm")
+    assert found.relative_depth_change is not None
+    assert 0 < found.relative_depth_change.least <= found.relative_depth_change.most <= 0.3
+
+
+def test_the_size_of_a_pixel_is_one_from_a_camera_and_from_points(tmp_path: Path) -> None:
+    part = make_part("flange", seed=0, index=0, size=128)
+    put(tmp_path / "rgb/0.png", encode_png(part.rgb))
+    put(tmp_path / "xyz/0.tiff", encode_tiff(part.xyz))
+    data = open_dataset(tmp_path, unit="m")
+    sample = data.open(data.entries[0])
+    where = np.zeros(part.depth.shape, bool)
+    where[50:70, 50:70] = True
+    z = float(np.median(part.depth[where & part.valid]))
+    camera = Intrinsics(fx=640, fy=640, cx=63.5, cy=63.5)
+    expected = (1000 * z / 640) ** 2
+    assert pixel_area(sample, where) == pytest.approx(expected, rel=0.02)
+    with_camera = dataclasses.replace(sample, xyz=None, intrinsics=camera)
+    assert pixel_area(with_camera, where) == pytest.approx(expected, rel=1e-6)
+    assert pixel_area(dataclasses.replace(sample, xyz=None), where) is None
+    assert pixel_area(dataclasses.replace(sample, unit="raw"), where) is None
+    assert pixel_area(sample, ~where & False) is None
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """A recipe's figures that nothing is wrong with."""
+    severity = {"coverage": 0.1, "depth_change": 1.0, "relative_depth_change": 0.1, "colour_change": 0.1}
+    part = {"how": "plane", "share": 0.4, "at_border": False, "low": 400.0, "high": 410.0}
+    severity |= changes.pop("severity", {})
+    part |= changes.pop("part", {})
+    measured = {"pixels": 300, "area": 2.0, "part": part, **changes.pop("measured", {})}
+    return {"sample": "a", "kind": "both", "severity": severity, "unit": "mm", "measured": measured, **changes}
+
+
+def warnings(*records: dict[str, Any]) -> list[str]:
+    collected = Collected()
+    for one in records:
+        collected.add(one)
+    return [f"{about}: {text}" for about, text in collected.warnings()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"severity": {"relative_depth_change": 1.5}}, "more than the part's own range"),
+        ({"severity": {"relative_depth_change": 300.0}}, "more than 100 times the part's range"),
+        ({"severity": {"relative_depth_change": 1e-4}}, "less than 1/1000"),
+        ({"measured": {"pixels": 16}}, "at most 16 pixels are anomalous"),
+        ({"part": {"low": 0.4, "high": 0.41}}, "its unit looks wrong"),
+        ({"unit": "m", "part": {"low": 400.0, "high": 425.0}}, "its unit looks wrong"),
+        ({"part": {"share": 0.004}}, "less than 1 % of the image"),
+        ({"part": {"share": 0.97, "how": "all"}}, "no background was found"),
+        ({"part": {"at_border": True}}, "at the image's edge"),
+    ],
+)
+def test_what_looks_wrong_is_said_once_for_all_samples(changes: dict[str, Any], said: str) -> None:
+    (line,) = warnings(*(record(**changes) for _ in range(6)), *(record() for _ in range(4)))
+    assert line.startswith("6 of 10 samples, such as a: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"severity": {"relative_depth_change": 0.99}},
+        {"measured": {"pixels": 17}},
+        {"part": {"low": 400.0, "high": 400.0}},
+        {"unit": "raw", "part": {"low": 1.0, "high": 65535.0}},
+        {"part": {"share": 0.94, "how": "all"}},
+        {"part": {"share": 1.0, "how": "all"}, "foreground": "all"},
+        {"part": {"share": 1.0, "how": "given"}},
+        {"part": {"share": 0.001, "how": "given"}},
+    ],
+    ids=str,
+)
+def test_what_is_asked_for_or_plausible_is_not_said(changes: dict[str, Any]) -> None:
+    assert warnings(*(record(**changes) for _ in range(6))) == []
+
+
+def test_a_few_samples_are_chance() -> None:
+    deep = record(severity={"relative_depth_change": 1.5})
+    assert warnings(*[deep] * 3, *[record()] * 40) == []
+    assert len(warnings(*[deep] * 4, *[record()] * 40)) == 1
+
+
+def test_damaged_figures_are_left_out() -> None:
+    collected = Collected()
+    for damaged in ({}, {"severity": 3}, record(measured={"pixels": "many"}), {"figures": 3}):
+        collected.add(damaged)
+    assert collected.breakdown().samples == 0
+    collected.add({"figures": [record(), {}]})
+    assert collected.breakdown().samples == 1
+
+
+def test_colour_alone_has_no_depth_to_tell_of(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path / "parts")
+    for path in (parts / "depth").iterdir():
+        path.unlink()
+    (parts / "depth").rmdir()
+    summary = generate(parts, tmp_path / "out", recipe=RECIPE)
+    assert summary.breakdown.rgb == summary.breakdown.samples == 3
+    assert summary.breakdown.depth_change is summary.breakdown.relative_depth_change is summary.breakdown.area is None
+    assert summary.breakdown.pixels is not None
+    assert summary.warnings == ()
