@@ -135,13 +135,10 @@ def _section(name: str, cls: type[Any], values: Any) -> Any:
     _check_names(f"{name}.", cls, values)
     if cls not in (Recipe, Preparation):
         values = _typed(f"{name}.", cls, values)
-    # Neither TOML nor JSON knows tuples, and TOML not None; of normalise, "none" is a value.
-    return cls(
-        **{
-            key: None if value == "none" and key != "normalise" else tuple(value) if isinstance(value, list) else value
-            for key, value in values.items()
-        }
-    )
+    # Neither TOML nor JSON knows tuples, and TOML not None; of these two, "none" is a value.
+    kept = ("normalise", "encoder")
+    plain = {key: None if value == "none" and key not in kept else value for key, value in values.items()}
+    return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()})
 
 
 def _check_names(prefix: str, cls: type[Any], values: Any) -> None:

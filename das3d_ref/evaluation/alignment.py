@@ -54,7 +54,7 @@ class Alignment:
     def _centred(self, image: Array, foreground: NDArray[np.bool_]) -> Array:
         height, width = foreground.shape
         shift = self._shift(foreground)
-        smooth = np.asarray(cv2.blur(image, (2, 2), anchor=(0, 0)), np.float32)  # the 2 x 2 pixels of a new one
+        smooth = np.asarray(cv2.blur(image, (2, 2), anchor=(0, 0)), np.float32).reshape(image.shape)  # of a new pixel
         return _warped(smooth, shift, (-(-height // 2), -(-width // 2)))
 
     def _shift(self, foreground: NDArray[np.bool_]) -> Array:
@@ -76,4 +76,5 @@ class Alignment:
 
 def _warped(image: Array, matrix: Array, size: tuple[int, int] | None = None) -> Array:
     height, width = size or image.shape[:2]
-    return np.asarray(cv2.warpAffine(image, matrix, (width, height)), np.float32)
+    warped = np.asarray(cv2.warpAffine(image, matrix, (width, height)), np.float32)
+    return warped.reshape(height, width, *image.shape[2:])  # OpenCV drops a single channel

@@ -27,7 +27,7 @@ from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
 from das3d_ref.model.checkpoint import load_checkpoint
 from das3d_ref.model.features import FeatureNetwork
-from das3d_ref.model.inputs import DepthRange, Item, as_item, network_input, preparation_of
+from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
 
 __all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "image_score", "versions"]
@@ -171,9 +171,7 @@ class Detector:
             If an array has a wrong dtype or shape, what the detector looks at is missing, or the background cannot be
             found.
         """
-        if rgb is None and depth is None:
-            raise ParameterError("rgb or depth must be given, both are None")
-        known_shapes(rgb=rgb, depth=depth, xyz=xyz, foreground=foreground)
+        known_shapes(either=True, rgb=rgb, depth=depth, xyz=xyz, foreground=foreground)
         for name, array in (("depth", depth), ("xyz", xyz)):
             if array is not None and array.dtype.kind not in "fiu":
                 raise ParameterError(f"{name} must be numbers, got {array.dtype}")
@@ -199,6 +197,7 @@ class Detector:
 
     def predict_sample(self, sample: Sample) -> Prediction:
         """Judge a sample of any data set; as `predict`."""
+        check_seen(sample.rgb, sample.depth, self.config)
         settings = preparation_of(self.config)
         small = self.anomaly_map(as_item(prepare_sample(sample, settings), self.depth_range))
         score = image_score(small, self.config.score.window)

@@ -21,7 +21,7 @@ from das3d_aug.preparation import Preparation, Prepared, depth_range
 from das3d_ref.config import Config
 from das3d_ref.model.relief import relief
 
-__all__ = ["DepthRange", "Item", "as_item", "network_input", "preparation_of", "to_item"]
+__all__ = ["DepthRange", "Item", "as_item", "check_seen", "network_input", "preparation_of", "to_item"]
 
 
 _CALLED = {"rgb": "colour", "depth": "depth"}
@@ -82,10 +82,7 @@ def network_input(
     ParameterError
         If what the mode looks at is None, or there are to be normals and there are no points.
     """
-    looked_at = {"rgb": rgb} if config.mode == "rgb" else {"depth": depth} if config.mode == "depth" else None
-    for name, image in (looked_at or {"rgb": rgb, "depth": depth}).items():
-        if image is None:
-            raise ParameterError(f"mode {config.mode!r} looks at {_CALLED[name]}, and there is none")
+    check_seen(rgb, depth, config)
     images = {}
     if config.mode != "depth" and rgb is not None:
         images["rgb"] = rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
@@ -96,6 +93,19 @@ def network_input(
         if config.data.normals:
             images["depth"] = np.concatenate([images["depth"], _surface(item, depth)])
     return images
+
+
+def check_seen(rgb: object | None, depth: object | None, config: Config) -> None:
+    """Refuse a pair that lacks what the mode looks at.
+
+    Raises
+    ------
+    ParameterError
+        Naming what there is not.
+    """
+    for name, image in (("rgb", rgb), ("depth", depth)):
+        if image is None and config.mode in (name, "rgbd"):
+            raise ParameterError(f"mode {config.mode!r} looks at {_CALLED[name]}, and there is none")
 
 
 def _relief(item: Item, depth: NDArray[np.float32]) -> NDArray[np.float32]:

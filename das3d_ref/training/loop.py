@@ -8,9 +8,7 @@ at most the chosen share of those images themselves pass for anomalous.  Test im
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -19,30 +17,29 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.files import sweep_partials, write_atomic
-from das3d_aug.runs.folder import check_writable, differences, sole_writer, to_json
 from das3d_ref.config import Config
 from das3d_ref.metrics import evaluate_maps
-from das3d_ref.model.checkpoint import FORMAT, RUN, STATE, load_state, save_checkpoint, save_state
+from das3d_ref.model.checkpoint import FORMAT, STATE, load_state, save_checkpoint, save_state
 from das3d_ref.model.detector import anomaly_map, autocast, build_network, image_score, versions
-from das3d_ref.model.encoder import load_encoder
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import Item, network_input
 from das3d_ref.model.losses import total_loss
+from das3d_ref.model.networks import Output
 from das3d_ref.settings import TrainingConfig
 from das3d_ref.training.examples import EncodedAnomalies, Example, SyntheticAnomalies, check_items
+from das3d_ref.training.folder import check_run, claimed, digest_of
 from das3d_ref.training.log import TrainingLog
 from das3d_ref.training.sources import Source
 from das3d_ref.training.steps import Steps
 
-__all__ = ["Trainer", "check_run", "learning_rate", "train"]
+__all__ = ["Trainer", "learning_rate", "train"]
 
 _VALIDATION = 2**63  # added to the run's seed: no validation defect is a training defect
 
@@ -94,7 +91,8 @@ def train(
     out = Path(out)
     check_run(out, config=config, resume=resume)
     trainer = Trainer(source, out, config=config)
-    with _claimed(trainer, resume=resume):
+    about = {"format": FORMAT, "images": trainer.images, **trainer.config.to_dict()}
+    with claimed(out, about, main=trainer.accelerator.is_main_process, resume=resume):
         trainer.accelerator.wait_for_everyone()
         if (out / STATE).is_file():
             trainer.restore()
@@ -132,7 +130,7 @@ class Trainer:
         self.depth_range = source.depth_range(config)
         self.items = [source.item(entry, self.depth_range) for entry in source.train]
         self.validation = [source.item(entry, self.depth_range) for entry in source.validation]
-        self.images = _digest(self.items, self.validation)
+        self.images = digest_of(self.items, self.validation)
         check_items(self.items, config)
         self.anomalies = SyntheticAnomalies(self.validation, config, seed=config.seed + _VALIDATION, crop=0)
         if not any(example["mask"].any() for example in self._validation_anomalies()):
@@ -229,7 +227,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with autocast(settings.precision, device):
-            output = self.shared(images) if self.whole else self.shared(images.get("rgb"), images.get("depth"))
+            output = self._output(images)
         terms = total_loss(
             output,
             rgb=images.get("normal_rgb"),
@@ -251,6 +249,14 @@ class Trainer:
         self.averaged.update_parameters(self.network)
         self.step += 1
         return figures
+
+    def _output(self, images: Example) -> Output:
+        if self.whole is None:
+            output: Output = self.shared(images.get("rgb"), images.get("depth"))
+            return output
+        with torch.random.fork_rng():  # what the head drops depends on the step alone
+            torch.manual_seed(self.config.seed + self.step)
+            return self.shared(images)  # type: ignore[no-any-return]
 
     def _validate(self) -> dict[str, float]:
         """Judge the averaged weights; keep them if they are the best so far."""
@@ -345,67 +351,6 @@ class Trainer:
             f"{reason}; {self.out} {kept}; train anew into another folder, with a smaller training.learning_rate or "
             "training.clip, or with training.precision='fp32'"
         )
-
-
-def check_run(out: str | Path, *, config: Config, resume: bool = False) -> None:
-    """Refuse what `train` would refuse whatever the images are: before they are prepared, which takes long.
-
-    Raises
-    ------
-    ParameterError
-        If the processes cannot share the batch, this machine cannot compute with ``training.precision``, or the
-        encoder is not there.
-    FileError
-        If ``out`` cannot be written, holds anything else, or a run already and ``resume`` is not given.
-    """
-    settings, process = config.training, PartialState(cpu=not torch.accelerator.is_available())
-    if settings.batch % process.num_processes:
-        raise ParameterError(
-            f"training.batch must be a multiple of the {process.num_processes} processes, got {settings.batch}"
-        )
-    if config.features.encoder != "none":
-        load_encoder(config.features.encoder)
-    if config.network.norm == "batch" and settings.batch < 2:
-        raise ParameterError("training.batch must be at least 2 with network.norm 'batch', got 1")
-    if settings.precision == "fp16" and process.device.type != "cuda":
-        raise ParameterError("training.precision 'fp16' needs a GPU; take 'bf16' or 'fp32'")
-    if process.is_main_process:
-        check_writable(Path(out), header=RUN)
-        _check_new(Path(out), resume=resume)
-
-
-def _check_new(out: Path, *, resume: bool) -> None:
-    if (out / RUN).is_file() and not resume:
-        raise FileError(out, "holds a training run already; go on with resume=True, or use another folder")
-
-
-@contextlib.contextmanager
-def _claimed(trainer: Trainer, *, resume: bool) -> Iterator[None]:
-    """Keep the folder to this run: write down what it is of, or check that it is the one to go on with."""
-    if not trainer.accelerator.is_main_process:
-        yield
-        return
-    out, path = trainer.out, trainer.out / RUN
-    about = {"format": FORMAT, "images": trainer.images, **trainer.config.to_dict()}
-    with sole_writer(out, header=RUN):
-        sweep_partials(out)
-        _check_new(out, resume=resume)
-        if path.is_file():
-            if other := differences(path, about):
-                raise FileError(out, f"holds a run with other {', '.join(other)}; use another folder")
-        else:
-            write_atomic(path, to_json(about))
-        yield
-
-
-def _digest(*sets: list[Item]) -> str:
-    """Return the SHA-256 of all images, in their order."""
-    digest = hashlib.sha256()
-    for items in sets:
-        for item in items:
-            for image in (item.sample.rgb, item.sample.depth):
-                digest.update(b"" if image is None else image.tobytes())
-    return digest.hexdigest()
 
 
 def learning_rate(step: int, settings: TrainingConfig) -> float:

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 
+from das3d_aug import Recipe
 from das3d_aug.errors import ParameterError
 from das3d_ref import PRESETS, Config
 from das3d_ref.config import preset_text
@@ -32,7 +33,14 @@ def test_every_preset_builds_in_every_mode_and_survives_json(name, mode):
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     with torch.device("meta"):
         network = build_network(config)
-    assert (network.rgb is None, network.depth is None) == (mode == "depth", mode == "rgb")
+    if config.features.encoder == "none":
+        assert (network.rgb is None, network.depth is None) == (mode == "depth", mode == "rgb")
+    else:
+        assert network.names == {"rgb": ("rgb",), "depth": ("depth",), "rgbd": ("rgb", "depth")}[mode]
+
+
+def test_the_practical_preset_draws_the_realistic_kinds():
+    assert Config.preset("practical").synthesis.kinds == Recipe.realistic().kinds
 
 
 def test_the_mode_sets_the_modality_of_the_synthesis_and_back():
@@ -123,7 +131,7 @@ def test_what_is_no_configuration_is_refused(values, said):
 
 
 def test_an_unknown_preset():
-    with pytest.raises(ParameterError, match="preset must be one of paper, small, demo, smoke, got 'large'"):
+    with pytest.raises(ParameterError, match="preset must be one of paper, small, demo, practical, smoke, got 'large'"):
         Config.preset("large")
 
 

