@@ -21,4 +21,4 @@ def presets(name: str | None) -> None:
     for preset in [name] if name else PRESETS:
         text = preset_text(preset)
         voice().tell(**{preset: text})
-        voice().say(text if name else f"{preset:8}{text.splitlines()[0].lstrip('# ')}")
+        voice().say(text if name else f"{preset:11}{text.splitlines()[0].lstrip('# ')}")

@@ -37,6 +37,7 @@ _CHANNELS = {2: 16, 4: 24, 8: 40, 16: 112}  # of the encoder, by stride
 _REMEMBERED = (8, 16)
 _DIRECTIONS = 64
 _STRIDE = 4
+_DETAILS = (32, 8)  # parts of the longer side that are the sides of the squares
 _WEIGHTS = {"head": 1.0, "rgb": 0.5, "depth": 1.0, "missing": 0.3, "deviation": 0.5}
 _LIMIT = 8.0  # of standardised features
 _LEAST_MISSING = 0.02, 0.2  # a set without holes must not make the first one an alarm: spread of channel and evidence
@@ -54,6 +55,7 @@ class FeatureNetwork(nn.Module):
     """
 
     scale: Tensor
+    detail: Tensor
     mean: Tensor
     spread: Tensor
     level: Tensor
@@ -63,15 +65,16 @@ class FeatureNetwork(nn.Module):
         self.config, self.names = config, ("rgb", "depth") if mode == "rgbd" else (mode,)
         self.encoder = Encoder(max(_CHANNELS))
         self.known = nn.ModuleDict({name: _Known(config.patches) for name in self.names})
-        relief = "depth" in self.names
+        relief, colour = "depth" in self.names, "rgb" in self.names
         self.head = FeatureHead(
             {f"{name} {stride}": count for name in self.names for stride, count in _CHANNELS.items()},
-            maps=len(self.names) + relief * 2 * RESIDUALS,
+            maps=len(self.names) + colour * 2 * len(_DETAILS) + relief * 2 * RESIDUALS,
             width=config.width,
             norm=norm,
         )
         self.evidence = ("head", *self.names, *(("missing", "deviation") if relief else ()))
         self.register_buffer("scale", torch.ones(RESIDUALS))
+        self.register_buffer("detail", torch.ones(len(_DETAILS)))
         self.register_buffer("mean", torch.zeros(len(self.evidence)))
         self.register_buffer("spread", torch.ones(len(self.evidence)))
         self.register_buffer("level", torch.tensor([0.0, 1.0]))
@@ -102,6 +105,9 @@ class FeatureNetwork(nn.Module):
                 squares.append(residuals[:, inside].square().mean(dim=1))
             self.scale = torch.stack(squares).mean(dim=0).sqrt().clamp_min(1e-12)
             self.scale[MISSING].clamp_(min=_LEAST_MISSING[0])
+        if "rgb" in self.names:
+            squares = [_details(image["rgb"]).square().mean(dim=(0, 2, 3)) for image in remembered]
+            self.detail = torch.stack(squares).mean(dim=0).sqrt().clamp_min(1e-3)
         for name in self.names:
             known = self._known(name)
             known.fit([self._features(name, image) for image in remembered], seed=seed)
@@ -119,6 +125,10 @@ class FeatureNetwork(nn.Module):
         size = (first.shape[2], first.shape[3])
         distances = [resize(distance, size) for distance in distances]
         maps = [distance.clamp(-3, 12) / 3 for distance in distances]
+        if "rgb" in self.names:
+            details = _details(images["rgb"]) / self.detail[:, None, None]
+            peaks = [functional.max_pool2d(sign * details, _STRIDE, ceil_mode=True) for sign in (1, -1)]
+            maps += [(peak / 3).clamp(-1, 4) for peak in peaks]
         if "depth" in self.names:
             residuals, inside = images["depth"][:, :RESIDUALS], images["depth"][:, RESIDUALS:]
             residuals = (residuals / self.scale[:, None, None]).clamp(-20, 20)
@@ -285,6 +295,17 @@ class _Known(nn.Module):
             points = (described(one, _REMEMBERED) - self.mean) / self.spread @ self.directions
             found.append(nearest_distances(points, self.patches).reshape(1, *one[_REMEMBERED[0]].shape[2:]))
         return (torch.stack(found) - self.distance[0]) / self.distance[1]
+
+
+def _details(rgb: Tensor) -> Tensor:
+    """Return what brightness stands out of the mean of squares around it, B x scales x H x W: thin lines do."""
+    grey = rgb.mean(dim=1, keepdim=True)
+    side, found = max(grey.shape[2:]), []
+    for part in _DETAILS:
+        reach = min(side // part // 2, min(grey.shape[2:]) - 1)
+        around = functional.pad(grey, (reach, reach, reach, reach), mode="reflect")
+        found.append(grey - functional.avg_pool2d(around, 2 * reach + 1, 1))
+    return torch.cat(found, dim=1)
 
 
 def _pooled(images: Tensor) -> Tensor:

