@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from .progress import progress_bar
 from .voice import voice
 
-__all__ = ["show_figures", "write_evaluation"]
+__all__ = ["show_baselines", "show_figures", "write_evaluation"]
 
 
 def show_figures(evaluation: Any) -> None:
@@ -27,7 +28,23 @@ def show_figures(evaluation: Any) -> None:
         said.say(line)
 
 
-def write_evaluation(evaluation: Any, out: Path, dataset: Any, *, what: tuple[Path, Path, str | None]) -> None:
+def show_baselines(evaluation: Any, results: Any) -> Any:
+    """Print what simple methods reach beside the detector, warn where one is better; return the report's table."""
+    from das3d_ref.evaluation.baselines import beside
+
+    said, ((caption, head, rows), better) = voice(), beside(evaluation, results)
+    said.tell(baselines={name: result.evaluation.figures for name, result in results.items()}, better=better)
+    said.say("")
+    width = max(len(row[0]) for row in rows)
+    for row in (head, *rows):
+        said.say("  ".join([f"{row[0]:{width}}", *(f"{cell:9}" for cell in row[1:])]).rstrip())
+    said.warn([("a simple method", sentence) for sentence in better], what="figures")
+    return caption, head, rows
+
+
+def write_evaluation(
+    evaluation: Any, out: Path, dataset: Any, *, what: tuple[Path, Path, str | None], tables: Sequence[Any] = ()
+) -> None:
     """Write evaluation.json, report.html and figures/ beside the maps that the evaluation left in ``out``.
 
     The day goes into the record, and from there into the report's title: a report written again from the record has
@@ -41,6 +58,8 @@ def write_evaluation(evaluation: Any, out: Path, dataset: Any, *, what: tuple[Pa
         The images that were judged, by the same keys.
     what : (pathlib.Path, pathlib.Path, str or None)
         What was judged, a detector or maps; the data; and the category, where one was named.
+    tables : sequence of tables
+        What the report shows besides (`das3d_ref.evaluation.report.write_report`).
     """
     from das3d_aug.files import read_plane, write_atomic
     from das3d_ref.evaluation.figures import write_figures
@@ -57,6 +76,7 @@ def write_evaluation(evaluation: Any, out: Path, dataset: Any, *, what: tuple[Pa
             title=f"{category or data.name}: {judged} on {data}, {evaluation.date}",
             open_sample=lambda key: dataset.open(entries[key]),
             open_map=lambda key: read_plane(out / "maps" / f"{key}.tiff"),
+            tables=tables,
             progress=progress,
         )
     write_figures(out, dataset, out / "figures")

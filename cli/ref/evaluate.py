@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..figures import show_figures, write_evaluation
+from ..figures import show_baselines, show_figures, write_evaluation
 from ..options import (
     FOLDER,
     OUT,
@@ -26,9 +26,10 @@ __all__ = ["evaluate"]
 @click.option("--data", metavar="IN", type=FOLDER, required=True, help="Data in any layout, with test images.")
 @click.option("--out", type=OUT, help="Folder for the evaluation and a report.")
 @click.option("--as-published", is_flag=True, help="Add AUPRO of 100 thresholds, as many papers have it.")
+@click.option("--baselines", "compared", is_flag=True, help="Measure simple methods on the same images too.")
 @preparation_options
 @source_options
-def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, **options: Any) -> None:
+def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, compared: bool, **options: Any) -> None:
     """Measure a detector on labelled test images."""
     from das3d_ref.evaluation import evaluate as run
     from das3d_ref.model import Detector
@@ -39,5 +40,12 @@ def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, **op
     with progress_bar("testing") as progress:
         found = run(detector, source, out=out, as_published=as_published, progress=progress)
     show_figures(found)
+    tables = []
+    if compared:
+        from das3d_ref.evaluation.baselines import run_baselines
+
+        with progress_bar("baselines") as progress:
+            results = run_baselines(source, config=detector.config, encoder=detector.encoder, progress=progress)
+        tables.append(show_baselines(found, results))
     if out is not None:
-        write_evaluation(found, out, source.dataset, what=(model, data, options["category"]))
+        write_evaluation(found, out, source.dataset, what=(model, data, options["category"]), tables=tables)

@@ -39,6 +39,7 @@ from das3d_aug.errors import Das3dError, ParameterError
 from das3d_aug.preparation import parse_size
 from das3d_ref.config import Config
 from das3d_ref.model import DAS3DNetwork, Detector
+from das3d_ref.model.inputs import depth_channels
 
 __all__ = ["METADATA", "TOLERANCE", "AnomalyMap", "image_size", "open_session", "random_images", "to_onnx"]
 
@@ -75,11 +76,14 @@ def to_onnx(detector: Detector, *, size: str | None = None) -> bytes:
     Raises
     ------
     ParameterError
-        If the size is missing or superfluous, or the weights are too large for one file.
+        If the detector is on frozen features, the size is missing or superfluous, or the weights are too large for
+        one file.
     Das3dError
         If a package is missing, or an anomaly map differs by more than `TOLERANCE`.
     """
     config = detector.config
+    if config.features.encoder != "none":
+        raise ParameterError("a detector on frozen features cannot be exported yet: run it with das3d-ref predict")
     if size is not None:
         if config.preparation.size is not None:
             raise ParameterError(f"size {size!r} is not to be chosen: the detector's is {config.preparation.size!r}")
@@ -136,7 +140,7 @@ def image_size(config: Config) -> tuple[int, int]:
 
 def random_images(config: Config, *, batch: int) -> dict[str, NDArray[np.float32]]:
     """Return what the networks of a configuration take, B x C x H x W, uniform in (0, 1), the same every time."""
-    channels = {"rgb": 3, "depth": 4 if config.data.normals else 1}
+    channels = {"rgb": 3, "depth": depth_channels(config)}
     height, width = image_size(config)
     generator = torch.Generator().manual_seed(0)
     return {

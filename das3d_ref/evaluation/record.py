@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,10 @@ from das3d_aug.errors import FileError
 from das3d_aug.files import read_json
 from das3d_aug.runs.folder import to_json
 
-__all__ = ["Evaluation"]
+__all__ = ["Evaluation", "Table"]
+
+Table = tuple[str, Sequence[str], Iterable[Sequence[Any]]]
+"""Caption, header and rows; the first cell of a row names it."""
 
 _COLUMNS = ("key", "defect", "label", "score", "verdict")
 

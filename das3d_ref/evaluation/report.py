@@ -35,17 +35,14 @@ from das3d_ref.evaluation.pictures import (
     shaded,
     share_of,
 )
-from das3d_ref.evaluation.record import Evaluation
+from das3d_ref.evaluation.record import Evaluation, Table
 from das3d_ref.metrics import image_auroc
 from das3d_ref.model.detector import versions
 
-__all__ = ["Table", "by_defect", "write_report"]
+__all__ = ["by_defect", "write_report"]
 
 Map = NDArray[np.float32]
 Image = NDArray[np.uint8]
-Table = tuple[str, Sequence[str], Iterable[Sequence[Any]]]
-"""Caption, header and rows; the first cell of a row names it."""
-
 _PICTURE, _SURFACE, _SURFACES = 224, 72, 150  # pixels, points, images
 _GOOD, _LOSSLESS = 75, 101  # qualities of WebP, as OpenCV counts
 

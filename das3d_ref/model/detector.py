@@ -26,8 +26,9 @@ from das3d_aug.geometry import Camera
 from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
 from das3d_ref.model.checkpoint import load_checkpoint
+from das3d_ref.model.encoder import Encoder
 from das3d_ref.model.features import FeatureNetwork
-from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, network_input, preparation_of
+from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, depth_channels, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
 
 __all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "image_score", "versions"]
@@ -120,6 +121,11 @@ class Detector:
             raise FileError(
                 folder, f"its weights and its settings do not fit: {type(error).__name__} {reason}"
             ) from error
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The frozen encoder, where there is one."""
+        return self.network.encoder if isinstance(self.network, FeatureNetwork) else None
 
     def adjusted(self, **preparation: Any) -> Detector:
         """Return a detector of the same networks that prepares images otherwise.
@@ -219,8 +225,7 @@ def build_network(config: Config) -> DAS3DNetwork | FeatureNetwork:
     """Return the untrained networks of a configuration."""
     if config.features.encoder != "none":
         return FeatureNetwork(config.features, mode=config.mode, norm=config.network.norm)
-    channels = 4 if config.data.normals and config.mode != "rgb" else 1
-    return DAS3DNetwork(config.network, mode=config.mode, depth_channels=channels)
+    return DAS3DNetwork(config.network, mode=config.mode, depth_channels=depth_channels(config))
 
 
 def anomaly_map(

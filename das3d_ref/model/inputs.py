@@ -19,9 +19,18 @@ from das3d_aug.errors import ParameterError
 from das3d_aug.geometry import move_along_rays, normals, to_unit
 from das3d_aug.preparation import Preparation, Prepared, depth_range
 from das3d_ref.config import Config
-from das3d_ref.model.relief import relief
+from das3d_ref.model.relief import RESIDUALS, relief
 
-__all__ = ["DepthRange", "Item", "as_item", "check_seen", "network_input", "preparation_of", "to_item"]
+__all__ = [
+    "DepthRange",
+    "Item",
+    "as_item",
+    "check_seen",
+    "depth_channels",
+    "network_input",
+    "preparation_of",
+    "to_item",
+]
 
 
 _CALLED = {"rgb": "colour", "depth": "depth"}
@@ -93,6 +102,13 @@ def network_input(
         if config.data.normals:
             images["depth"] = np.concatenate([images["depth"], _surface(item, depth)])
     return images
+
+
+def depth_channels(config: Config) -> int:
+    """Return how many channels `network_input` gives depth."""
+    if config.features.encoder != "none":
+        return RESIDUALS + 1
+    return 4 if config.data.normals else 1
 
 
 def check_seen(rgb: object | None, depth: object | None, config: Config) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from das3d_cli.program import Program
 from das3d_cli.ref.export import export
 from helpers.dumps import environment
+from helpers.encoders import on_features
 from helpers.pages import ROOT, blocks
 from helpers.runs import detector, parts, settings
 
@@ -193,3 +194,11 @@ def test_mistakes_are_one_line(tmp_path):
     done = run(detector(), "--out", tmp_path / "file" / "a.onnx", "--size", "64")
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "size '64' is not to be chosen" in done.stderr
+
+
+def test_a_detector_on_frozen_features_is_refused_in_one_sentence():
+    config = on_features()
+    network = build_network(config)
+    header = {"config": config.to_dict(), "threshold": 0.5, "depth_range": None}
+    with pytest.raises(ParameterError, match="cannot be exported yet: run it with das3d-ref predict"):
+        to_onnx(Detector(network, header, device=torch.device("cpu")))
