@@ -8,6 +8,7 @@ from ..program import Program
 from .demo_data import demo_data
 from .doctor import doctor
 from .generate import generate
+from .kinds import kinds
 from .prepare import prepare
 from .preview import preview
 from .replay import replay
@@ -19,5 +20,5 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
-for command in (generate, preview, replay, doctor, demo_data, prepare):
+for command in (generate, preview, replay, doctor, demo_data, prepare, kinds):
     main.add_command(command)

@@ -4,6 +4,7 @@ Here live pictures for people; nothing that a run writes depends on them.  It ma
 """
 
 from das3d_aug.preview.colouring import shade
+from das3d_aug.preview.kinds import kinds_sheet
 from das3d_aug.preview.sheets import contact_sheet, preparation_sheet
 
-__all__ = ["contact_sheet", "preparation_sheet", "shade"]
+__all__ = ["contact_sheet", "kinds_sheet", "preparation_sheet", "shade"]

@@ -18,6 +18,7 @@ from helpers.dumps import write_folder
 from das3d_aug import doctor
 from das3d_aug.datasets.demo import FAMILIES
 from das3d_aug.files import encode_tiff, read_plane, read_rgb
+from das3d_aug.synthesis.kinds import KINDS
 
 
 def run(*arguments: object) -> Result:
@@ -214,3 +215,13 @@ def test_what_is_odd_about_the_depth_is_said_once_and_named_numbers_are_not(tmp_
     assert "holds the height 65535" in done.stderr
     recipe = next((tmp_path / "a" / "recipes").rglob("*.json"))
     assert "--points needs --out" in run("replay", recipe, "--points", "ply").stderr
+
+
+def test_the_kinds_are_listed_and_drawn(tmp_path: Path) -> None:
+    done = run("kinds", "--out", str(tmp_path / "kinds.png"))
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == list(KINDS)
+    assert all(KINDS[line.split()[0]].about in line for line in lines[:-1])
+    rows, columns, _ = read_rgb(tmp_path / "kinds.png").shape
+    assert columns == 6 * 230
+    assert rows == -(-len(KINDS) // 3) * (26 + 230)
