@@ -267,6 +267,10 @@ class _Known(nn.Module):
         self.register_buffer("distance", torch.tensor([0.0, 1.0]))
 
     def fit(self, images: Sequence[Mapping[int, Tensor]], *, seed: int) -> None:
+        with _exactly(self.mean):
+            self._fit(images, seed)
+
+    def _fit(self, images: Sequence[Mapping[int, Tensor]], seed: int) -> None:
         for stride in _CHANNELS:
             values = torch.cat([image[stride][0].flatten(1) for image in images], dim=1)
             setattr(self, f"mean_{stride}", values.mean(dim=1))
@@ -292,9 +296,16 @@ class _Known(nn.Module):
         found = []
         for number in range(len(features[_REMEMBERED[0]])):
             one = {stride: features[stride][number : number + 1] for stride in _REMEMBERED}
-            points = (described(one, _REMEMBERED) - self.mean) / self.spread @ self.directions
-            found.append(nearest_distances(points, self.patches).reshape(1, *one[_REMEMBERED[0]].shape[2:]))
+            with _exactly(self.mean):
+                points = (described(one, _REMEMBERED) - self.mean) / self.spread @ self.directions
+                nearest = nearest_distances(points, self.patches)
+            found.append(nearest.reshape(1, *one[_REMEMBERED[0]].shape[2:]))
         return (torch.stack(found) - self.distance[0]) / self.distance[1]
+
+
+def _exactly(tensor: Tensor) -> torch.autocast:
+    """Return the context in which products stay float32: a distance is a small difference of large numbers."""
+    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def _details(rgb: Tensor) -> Tensor:
