@@ -132,16 +132,17 @@ _AGAIN = 0.02  # seconds until an interrupted import is looked at again
 
 @contextlib.contextmanager
 def _noted_interrupts() -> Iterator[list[int]]:
-    """Yield a list that fills with Ctrl-C, which acts as soon as no package is being loaded.
+    """Yield a list that fills with Ctrl-C, which acts as soon as no package is being loaded and no kernel compiled.
 
-    Raised in the middle of an import it may come out as some other error, or end the process from within C++.
+    Raised in the middle of an import it may come out as some other error, or end the process from within C++; raised
+    where a compiler calls back it is printed and lost.
     A process that was told to ignore Ctrl-C, as by nohup, still does.
     """
     noted: list[int] = []
 
     def note(number: int, frame: Any) -> None:
         noted.append(number)
-        if _importing(frame):
+        if _inside(frame):
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # its signal comes here too
         else:
             signal.default_int_handler(number, frame)
@@ -160,9 +161,11 @@ def _noted_interrupts() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _importing(frame: Any) -> bool:
+def _inside(frame: Any) -> bool:
+    """Whether Python is in the middle of an import, or of what numba's compiler calls."""
     while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib"):
+        name = frame.f_code.co_filename
+        if name.startswith("<frozen importlib") or f"{os.sep}llvmlite{os.sep}" in name:
             return True
         frame = frame.f_back
     return False

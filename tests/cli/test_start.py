@@ -53,6 +53,29 @@ def test_ignored_ctrl_c_stays_ignored() -> None:
     assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr
 
 
+@pytest.mark.parametrize(
+    "file", ["/site-packages/llvmlite/binding/executionengine.py", "<frozen importlib._bootstrap>"]
+)
+def test_ctrl_c_waits_for_imports_and_for_what_the_compiler_calls_back(file: str) -> None:
+    # What a callback from C raises is printed as a traceback and lost.
+    held = "signal.raise_signal(signal.SIGINT); said.append(1); time.sleep(0.1); said.append(2)"
+    inner = f"compile({held!r}, {file!r}, 'exec')"
+    code = (
+        "import signal, time; import click; from das3d_cli import start; from das3d_cli.program import Program\n"
+        "said = []\n"
+        "@click.command('work')\n"
+        "def work():\n"
+        f"    exec({inner})\n"
+        "    print(said, flush=True); time.sleep(60)\n"
+        "start._run(Program('tool', commands=[work]).main)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "work"], env=environment(), capture_output=True, text=True, timeout=50
+    )
+    assert (done.returncode, done.stdout.strip()) == (130, "[1, 2]"), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_the_compiler_one_sentence_says_why_not(tmp_path: Path) -> None:
     source = write_mvtec(tmp_path / "parts", count=1)
     for arguments in (["generate", str(source), "--out", str(tmp_path / "out")], ["doctor"], ["--help"]):
