@@ -135,7 +135,7 @@ def _noted_interrupts() -> Iterator[list[int]]:
     """Yield a list that fills with Ctrl-C, which acts as soon as no package is being loaded and no kernel compiled.
 
     Raised in the middle of an import it may come out as some other error, or end the process from within C++; raised
-    where a compiler calls back it is printed and lost.
+    in a callback of the compiler it is printed as a traceback and lost.
     A process that was told to ignore Ctrl-C, as by nohup, still does.
     """
     noted: list[int] = []
@@ -162,10 +162,10 @@ def _noted_interrupts() -> Iterator[list[int]]:
 
 
 def _inside(frame: Any) -> bool:
-    """Whether Python is in the middle of an import, or of what numba's compiler calls."""
+    """Whether Python is in the middle of an import, or numba is compiling."""
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith("<frozen importlib") or f"{os.sep}llvmlite{os.sep}" in name:
+        if name.startswith("<frozen importlib") or any(f"{os.sep}{it}{os.sep}" in name for it in ("numba", "llvmlite")):
             return True
         frame = frame.f_back
     return False

@@ -54,7 +54,7 @@ def test_ignored_ctrl_c_stays_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["/site-packages/llvmlite/binding/executionengine.py", "<frozen importlib._bootstrap>"]
+    "file", ["/llvmlite/binding/ffi.py", "/numba/core/types/abstract.py", "<frozen importlib._bootstrap>"]
 )
 def test_ctrl_c_waits_for_imports_and_for_what_the_compiler_calls_back(file: str) -> None:
     # What a callback from C raises is printed as a traceback and lost.
