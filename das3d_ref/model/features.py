@@ -135,8 +135,8 @@ class FeatureNetwork(nn.Module):
             mean = _pooled(residuals)
             peak = functional.max_pool2d(residuals.abs(), _STRIDE, ceil_mode=True)
             maps += [(part / 3).clamp(-5, 5) for part in (mean, peak)]
-            surface = [channel for channel in range(RESIDUALS) if channel != MISSING]
-            distances += [mean[:, [MISSING]], mean[:, surface[1:]].abs().amax(dim=1, keepdim=True)]
+            # The finest scale is noise; those after it, up to the plane's residual, come before what is missing.
+            distances += [mean[:, [MISSING]], mean[:, 1:MISSING].abs().amax(dim=1, keepdim=True)]
             encoded["inside"] = (_pooled(inside) > 0).float()
         else:
             encoded["inside"] = torch.ones_like(distances[0])
@@ -267,16 +267,13 @@ class _Known(nn.Module):
         self.register_buffer("distance", torch.tensor([0.0, 1.0]))
 
     def fit(self, images: Sequence[Mapping[int, Tensor]], *, seed: int) -> None:
-        with _exactly(self.mean):
-            self._fit(images, seed)
-
-    def _fit(self, images: Sequence[Mapping[int, Tensor]], seed: int) -> None:
         for stride in _CHANNELS:
             values = torch.cat([image[stride][0].flatten(1) for image in images], dim=1)
             setattr(self, f"mean_{stride}", values.mean(dim=1))
             setattr(self, f"spread_{stride}", values.std(dim=1, correction=0).clamp_min(1e-5))
         size = len(self.patches)
-        memory = Memory.fit(images, _REMEMBERED, size=size, each=-(-size // len(images)), seed=seed)
+        with _exactly(self.mean):
+            memory = Memory.fit(images, _REMEMBERED, size=size, each=-(-size // len(images)), seed=seed)
         for name, tensor in memory.tensors.items():
             setattr(self, name, tensor)
         # Few or small images have fewer patches: repeated, since a checkpoint has its sizes from the configuration.

@@ -313,8 +313,8 @@ class Trainer:
         examples = SyntheticAnomalies(self.items, self.config, seed=self.config.seed, crop=self.config.data.crop)
         if self.whole is None:
             return examples
-        settings = self.config.features, self.config.training
-        return EncodedAnomalies(examples, self.whole, precision=settings[1].precision, pairs=settings[0].pairs)
+        precision, pairs = self.config.training.precision, self.config.features.pairs
+        return EncodedAnomalies(examples, self.whole, precision=precision, pairs=pairs)
 
     def _calibrated(self, whole: FeatureNetwork) -> FeatureNetwork:
         """Return the network with the averaged head, its evidence standardised on the validation images."""
