@@ -191,10 +191,15 @@ def _camera(sample: Sample | Prepared) -> Camera | None:
 
 
 def _removed(item: Item, pair: AnomalyPair) -> tuple[Item, NDArray[np.uint8] | None, NDArray[np.float32] | None]:
-    """Do to an anomaly what the preparation does to background: what is deeper than the part is a hole through it."""
+    """Do to an anomaly what the preparation did to background: what is deeper than the part is a hole through it.
+
+    Where no background was removed (the part fills the frame) there is nothing to be seen through a hole.
+    """
     sample = item.sample
     rgb, depth = pair.rgb, pair.depth
-    if depth is None or sample.foreground is None:
+    if depth is None or sample.foreground is None or sample.valid is None:
+        return item, rgb, depth
+    if not (sample.valid & ~sample.foreground).any():
         return item, rgb, depth
     gone = (pair.mask > 0) & (depth > item.normalisation.high)
     if not gone.any():
