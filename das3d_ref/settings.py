@@ -124,7 +124,7 @@ class ScoreConfig:
     window : int
         The image score is the largest mean over squares of this side, odd (21 at 256²; prior: DRAEM).
     false_positives : float
-        The threshold lets this share of the good validation images pass for anomalous.
+        Share of new good images that may pass for anomalous; sets the threshold (`das3d_ref.model.score`).
     """
 
     window: int = 21

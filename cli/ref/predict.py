@@ -28,9 +28,15 @@ __all__ = ["predict"]
 @click.option("--depth", type=FILE, help="If IN is one image: its depth.")
 @click.option("--xyz", type=FILE, help="If IN is one image: its organised points.")
 @click.option("--intrinsics", type=FILE, help="If IN is one image: its camera, as JSON.")
+@click.option(
+    "--false-positives",
+    type=click.FloatRange(0, 1, max_open=True),
+    metavar="SHARE",
+    help="Of new good images that may pass for anomalous; sets the threshold.  [default: as trained, 0.05]",
+)
 @preparation_options
 @layout_options
-def predict(model: Path, source: Path, out: Path, **options: Any) -> int:
+def predict(model: Path, source: Path, out: Path, false_positives: float | None, **options: Any) -> int:
     """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay."""
     from das3d_aug.datasets import open_dataset
     from das3d_ref.evaluation import predict_all, predict_pair
@@ -40,6 +46,8 @@ def predict(model: Path, source: Path, out: Path, **options: Any) -> int:
     chosen = given(options)
     _check_options(source, chosen)
     detector = Detector.load(model).adjusted(**otherwise)
+    if false_positives is not None:
+        detector = detector.allowing(false_positives)
     if source.is_file():
         found = predict_pair(detector, source, out, **chosen)
     else:
@@ -54,6 +62,9 @@ def predict(model: Path, source: Path, out: Path, **options: Any) -> int:
         f"{out}: {found.judged} of {count} images judged, {found.anomalous} anomalous (score above "
         f"{detector.threshold:.4f}); see predictions.jsonl and overlays/"
     )
+    if (expected := detector.expected) is not None:
+        said.tell(false_positives=expected._asdict())
+        said.say(f"of new good images, like those of the training, it calls {expected} anomalous")
     return 1 if found.failures else 0
 
 

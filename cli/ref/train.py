@@ -22,6 +22,7 @@ from ..voice import voice
 __all__ = ["train"]
 
 _DEMO = Path("demo-set")
+_FEW = 10  # good images
 
 
 @click.command()
@@ -55,6 +56,7 @@ def train(
     named = given({"mode": mode, "seed": seed})
     overrides = [*(f"{name}={value}" for name, value in named.items()), *values]
     config = Config.preset(preset or ("demo" if data is None else "small")).override(overrides)
+    from das3d_ref.model.score import Calibration
     from das3d_ref.training import check_run  # after the settings: torch takes seconds to load
     from das3d_ref.training import train as run
 
@@ -62,6 +64,8 @@ def train(
     if data is None:
         data, options["category"] = _demo_set(options["workers"]), options["category"] or "biscuit"
     source = open_source_of(data, config, model, options)
+    if is_main() and (good := len(source.train) + len(source.validation)) < _FEW:
+        said.warn([(str(data), f"has {good} good images: what varies among good parts is hardly known of so few")])
     with progress_bar("training") as progress:
 
         def show(step: int, steps: int, figures: dict[str, float]) -> None:
@@ -78,6 +82,13 @@ def train(
             f"{model}: the detector of step {header['step']}; on synthetic anomalies "
             f"I-AUROC {found['I-AUROC']:.3f}, AP {found['AP']:.3f}"
         )
+        if scores := header.get("good_scores"):  # a run of an older version kept none
+            expected = Calibration(scores).expected(header["threshold"])
+            said.tell(false_positives=expected._asdict())
+            said.say(
+                f"threshold {header['threshold']:.4f}, from {len(scores)} good images: of new ones it calls {expected} "
+                "anomalous"
+            )
         category = f" --category {options['category']}" if options["category"] else ""
         said.say(f"next: das3d-ref evaluate {model} --data {data}{category}")
     return 0

@@ -17,7 +17,8 @@ from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, mark, measure
 from das3d_ref.model import Detector
-from das3d_ref.model.detector import image_score
+from das3d_ref.model.score import FalsePositives
+from das3d_ref.model.score import image_score
 from das3d_ref.model.inputs import DepthRange, Item
 from das3d_ref.training import Source
 
@@ -71,6 +72,7 @@ def evaluate(
         window=detector.config.score.window,
         depth_range=detector.depth_range,
         threshold=detector.threshold,
+        false_positives=detector.expected,
         out=out,
         as_published=as_published,
         progress=progress,
@@ -84,6 +86,7 @@ def judge_maps(
     window: int,
     depth_range: DepthRange | None = None,
     threshold: float | None = None,
+    false_positives: FalsePositives | None = None,
     out: Path | None = None,
     as_published: bool = False,
     progress: Progress | None = None,
@@ -101,6 +104,8 @@ def judge_maps(
         That the images are normalised by.
     threshold : float, optional
         Scores above it are anomalous; without it there are no verdicts.
+    false_positives : FalsePositives, optional
+        What the threshold promises, for the record.
     out, as_published, progress
         As for `evaluate`.
     """
@@ -124,6 +129,7 @@ def judge_maps(
     protocol = {
         "image score": f"largest mean over {window} x {window} pixels",
         "threshold": threshold,
+        **({} if false_positives is None else {"false positives expected": str(false_positives)}),
     }
     return _evaluate(source.test, judge, again, out=out, as_published=as_published, progress=progress, **protocol)
 

@@ -107,8 +107,8 @@ def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Pr
     """Judge all images of a data set, one in memory at a time; one that cannot be judged does not stop the others.
 
     Into ``out`` go ``maps/<key>.tiff`` (float32, the size of the image), ``overlays/<key>.png`` and, in the end,
-    ``predictions.jsonl``: a line an image with ``key``, ``score``, ``threshold``, ``label`` (0 normal, 1 anomalous) and
-    ``verdict`` (that in a word), or ``key`` and ``error``.
+    ``predictions.jsonl``: a line an image with ``key``, ``score``, ``p_value``, ``threshold``, ``label`` (0 normal, 1
+    anomalous) and ``verdict`` (that in a word), or ``key`` and ``error``.
 
     Parameters
     ----------
@@ -164,6 +164,7 @@ def _predict(
                 anomalous += found.label
                 line |= {
                     "score": found.score,
+                    "p_value": found.p_value,
                     "threshold": detector.threshold,
                     "label": int(found.label),
                     "verdict": "anomalous" if found.label else "normal",

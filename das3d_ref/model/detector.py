@@ -25,13 +25,14 @@ from das3d_aug.files import encode_png
 from das3d_aug.geometry import Camera
 from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
+from das3d_ref.model.score import Calibration, FalsePositives, image_score
 from das3d_ref.model.checkpoint import load_checkpoint
 from das3d_ref.model.encoder import Encoder
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, depth_channels, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
 
-__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "image_score", "versions"]
+__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "versions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +47,15 @@ class Prediction:
         Whether the score is above the detector's threshold.
     anomaly_map : ndarray of float32, H x W
         How anomalous each pixel of the given image is, 0 … 1.
+    p_value : float or None
+        How usual so high a score is among good images, which means the same for every part and detector
+        (`das3d_ref.model.score.Calibration.p_value`); None if the detector keeps no scores of good images.
     """
 
     score: float
     label: bool
     anomaly_map: NDArray[np.float32]
+    p_value: float | None = None
 
     def __repr__(self) -> str:
         height, width = self.anomaly_map.shape
@@ -70,6 +75,8 @@ class Detector:
     config : Config
     threshold : float
         Scores above it are anomalous.
+    calibration : Calibration or None
+        Scores of the good validation images; None if it was trained before they were kept.
     depth_range : DepthRange or None
         Of the training images, which becomes (0, 1); None: every image has its own.
     header : dict
@@ -85,6 +92,7 @@ class Detector:
         self.threshold = float(header["threshold"])
         if not math.isfinite(self.threshold):
             raise ParameterError(f"threshold must be a finite number, got {self.threshold!r}")
+        self.calibration = Calibration(header["good_scores"]) if "good_scores" in header else None
         span = header["depth_range"]
         self.depth_range = None if span is None else DepthRange(**span)
         self.device = device
@@ -123,6 +131,11 @@ class Detector:
             ) from error
 
     @property
+    def expected(self) -> FalsePositives | None:
+        """Share of new good images that the threshold calls anomalous; None without scores of good images."""
+        return None if self.calibration is None else self.calibration.expected(self.threshold)
+
+    @property
     def encoder(self) -> Encoder | None:
         """The frozen encoder, where there is one."""
         return self.network.encoder if isinstance(self.network, FeatureNetwork) else None
@@ -146,6 +159,25 @@ class Detector:
             other.config = replace(self.config, preparation=replace(self.config.preparation, **preparation))
         except TypeError:
             raise ParameterError(f"preparation has no setting {', '.join(sorted(preparation))}") from None
+        return other
+
+    def allowing(self, false_positives: float) -> Detector:
+        """Return a detector of the same networks with the threshold for another share of false positives.
+
+        Parameters
+        ----------
+        false_positives : float
+            Of new good images, at least 0 and below 1 (`das3d_ref.model.score.Calibration.threshold`).
+
+        Raises
+        ------
+        ParameterError
+            If the share cannot be used, or the detector keeps no scores of good images.
+        """
+        if self.calibration is None:
+            raise ParameterError("the detector keeps no scores of good images: train it anew to choose false positives")
+        other = copy.copy(self)
+        other.threshold = self.calibration.threshold(false_positives)
         return other
 
     def predict(
@@ -213,7 +245,8 @@ class Detector:
         full = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), np.float32)
         if settings.pad:
             full = full[top : top + height, left : left + width].copy()
-        return Prediction(score, score > self.threshold, full)
+        usual = None if self.calibration is None else self.calibration.p_value(score)
+        return Prediction(score, score > self.threshold, full, usual)
 
     def anomaly_map(self, item: Item) -> NDArray[np.float32]:
         """Return the anomaly map of a prepared image, float32, at its size."""
@@ -254,14 +287,6 @@ def heat_map(anomaly_map: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return an anomaly map in colours, H x W x 3: black 0, through red and yellow, white 1."""
     scaled = np.rint(anomaly_map.clip(0, 1) * 255).astype(np.uint8)
     return np.asarray(cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)[:, :, ::-1], np.uint8)
-
-
-def image_score(anomaly_map: NDArray[np.float32], window: int) -> float:
-    """Return the largest mean over squares of ``window`` pixels that lie in the image."""
-    height, width = anomaly_map.shape
-    side = min(window, height, width)
-    means = cv2.blur(anomaly_map, (side, side), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    return float(means[: height - side + 1, : width - side + 1].max())
 
 
 def versions() -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 A step sees the examples that (seed, step) name, so a run that was stopped and resumed equals one that was not, and
 several processes share the batches that one would see.  Every ``validate_every`` steps the averaged weights are
-judged on synthetic anomalies made from the normal validation images; the best are kept, with the threshold that lets
-at most the chosen share of those images themselves pass for anomalous.  Test images are never looked at.
+judged on synthetic anomalies made from the normal validation images; the best are kept, with the scores of those
+images themselves and the threshold that comes of them (`das3d_ref.model.score`).  Test images are never looked at.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from torch.utils.data import DataLoader, Dataset
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_ref.config import Config
 from das3d_ref.metrics import evaluate_maps
+from das3d_ref.model.score import Calibration
 from das3d_ref.model.checkpoint import FORMAT, STATE, load_state, save_checkpoint, save_state
-from das3d_ref.model.detector import anomaly_map, autocast, build_network, image_score, versions
+from das3d_ref.model.detector import anomaly_map, autocast, build_network, versions
+from das3d_ref.model.score import image_score
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import Item, network_input
 from das3d_ref.model.losses import total_loss
@@ -274,12 +276,13 @@ class Trainer:
         scores = [image_score(image, self.config.score.window) for image in maps]
         found = evaluate_maps(maps, masks, scores, [bool(mask.any()) for mask in masks])
         if found["AP"] > self.best:
-            good = scores[: len(self.validation)]
+            good = Calibration(scores[: len(self.validation)])
             self.best = found["AP"]
             self.header = {
                 "config": self.config.to_dict(),
                 "depth_range": None if self.depth_range is None else asdict(self.depth_range),
-                "threshold": float(np.quantile(good, 1 - self.config.score.false_positives, method="higher")),
+                "threshold": good.threshold(self.config.score.false_positives),
+                "good_scores": good.scores,
                 "step": self.step,
                 "validation": found,
                 "versions": versions(),

@@ -26,7 +26,7 @@ from das3d_ref import Detector, evaluate, open_source, predict_all, train
 from das3d_ref.evaluation.verdicts import Verdicts, overlay
 from das3d_ref.metrics import image_auroc
 from das3d_ref.model import Prediction
-from das3d_ref.model.detector import image_score
+from das3d_ref.model.score import image_score
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +225,7 @@ def test_a_folder_s_verdicts(found, tmp_path):
         assert line == {
             "key": line["key"],
             "score": wanted.score,
+            "p_value": wanted.p_value,
             "threshold": found.threshold,
             "label": int(wanted.label),
             "verdict": "anomalous" if wanted.score > found.threshold else "normal",
@@ -244,7 +245,7 @@ def test_one_bad_image_does_not_stop_the_others(found, tmp_path):
     assert str(data / "rgb" / "000.png") in failures[0][1]
     first, second = map(json.loads, (tmp_path / "out" / "predictions.jsonl").read_text().splitlines())
     assert first == {"key": "potato/test/good/000", "error": failures[0][1]}
-    assert second.keys() == {"key", "score", "threshold", "label", "verdict"}
+    assert second.keys() == {"key", "score", "p_value", "threshold", "label", "verdict"}
     assert [path.name for path in (tmp_path / "out").rglob("*.tiff")] == ["001.tiff"]
 
 

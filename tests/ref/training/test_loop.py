@@ -15,7 +15,7 @@ from das3d_aug.errors import ParameterError
 from das3d_ref import Config, Detector, train
 from das3d_ref.model import load_checkpoint
 from das3d_ref.model.checkpoint import load_state
-from das3d_ref.model.detector import image_score
+from das3d_ref.model.score import image_score
 from das3d_ref.training.examples import SyntheticAnomalies
 from das3d_ref.training.loop import Trainer, learning_rate
 from das3d_ref.training.steps import Steps
