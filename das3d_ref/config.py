@@ -26,8 +26,8 @@ from das3d_ref.settings import (
     NetworkConfig,
     ScoreConfig,
     TrainingConfig,
-    _one_of,
-    _whole,
+    one_of,
+    whole_number,
 )
 
 __all__ = ["PRESETS", "Config"]
@@ -62,8 +62,8 @@ class Config:
     score: ScoreConfig = field(default_factory=ScoreConfig)
 
     def __post_init__(self) -> None:
-        _one_of("mode", self.mode, MODES)
-        object.__setattr__(self, "seed", _whole("seed", self.seed, 0, 2**63 - 1))
+        one_of("mode", self.mode, MODES)
+        object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, 2**63 - 1))
         if self.preparation.normalise == "none":
             raise ParameterError("preparation.normalise must be 'image' or 'dataset', got 'none'")
         object.__setattr__(self, "synthesis", dataclasses.replace(self.synthesis, modality=self.mode))
@@ -71,7 +71,7 @@ class Config:
     @classmethod
     def preset(cls, name: str) -> Config:
         """Return one of `PRESETS`."""
-        _one_of("preset", name, PRESETS)
+        one_of("preset", name, PRESETS)
         return cls.from_dict(tomllib.loads(preset_text(name)))
 
     @classmethod

@@ -47,7 +47,7 @@ class DataConfig:
         if not self.textures or not all(isinstance(name, str) for name in self.textures):
             raise ParameterError(f"data.textures must be a list of names or folders, got {self.textures!r}")
         if self.crop:
-            _whole("data.crop", self.crop, 16, 4096)
+            whole_number("data.crop", self.crop, 16, 4096)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +105,14 @@ class TrainingConfig:
             ("validate_every", 1, 10**8),
             ("validation_anomalies", 1, 10**5),
         ):
-            _whole(f"training.{name}", getattr(self, name), least, most)
+            whole_number(f"training.{name}", getattr(self, name), least, most)
         for name, low, high in (("learning_rate", 0, 1), ("weight_decay", 0, 10), ("clip", 0, 1e9)):
             if not low <= getattr(self, name) <= high:
                 raise ParameterError(f"training.{name} must be {low:g} … {high:g}, got {getattr(self, name)!r}")
         if not 0 <= self.ema < 1:
             raise ParameterError(f"training.ema must be at least 0 and below 1, got {self.ema!r}")
-        _one_of("training.schedule", self.schedule, ("cosine", "step"))
-        _one_of("training.precision", self.precision, ("fp32", "bf16", "fp16"))
+        one_of("training.schedule", self.schedule, ("cosine", "step"))
+        one_of("training.precision", self.precision, ("fp32", "bf16", "fp16"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,19 +131,19 @@ class ScoreConfig:
     false_positives: float = 0.05
 
     def __post_init__(self) -> None:
-        if _whole("score.window", self.window, 1, 1001) % 2 == 0:
+        if whole_number("score.window", self.window, 1, 1001) % 2 == 0:
             raise ParameterError(f"score.window must be odd, got {self.window!r}")
         if not 0 <= self.false_positives < 1:
             raise ParameterError(f"score.false_positives must be at least 0 and below 1, got {self.false_positives!r}")
 
 
-def _whole(name: str, value: int, least: int, most: int) -> int:
+def whole_number(name: str, value: int, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
         raise ParameterError(f"{name} must be {least} … {most}, got {quoted(value)}")
     return int(value)
 
 
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+def one_of(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ParameterError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
@@ -214,7 +214,7 @@ class FeaturesConfig:
 
     def __post_init__(self) -> None:
         for name, least, most in (("width", 8, 1024), ("patches", 64, 10**6), ("pairs", 1, 10**6)):
-            _whole(f"features.{name}", getattr(self, name), least, most)
+            whole_number(f"features.{name}", getattr(self, name), least, most)
         if self.width % 8:
             raise ParameterError(f"features.width must be a multiple of 8, got {self.width!r}")
 

@@ -85,6 +85,13 @@ def test_private_modules_are_the_ground_only(package, path):
     assert not path.stem.startswith("_") or path.stem == "__init__" or len(path.parts) == 1
 
 
+@pytest.mark.parametrize(("package", "path"), SOURCES, ids=lambda part: str(part))
+def test_private_names_stay_in_their_module(package, path):
+    nodes = ast.walk(ast.parse((ROOT / package / path).read_text()))
+    taken = [alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert not [name for name in taken if name.startswith("_") and name not in ("_jit", "_arguments")]
+
+
 @pytest.mark.parametrize("path", [path for package, path in SOURCES if package == "das3d_aug"], ids=str)
 def test_messages_name_arguments_and_no_options(path):
     """A command makes options of them (`das3d_cli.language`); pip's, which the doctor names, are pip's."""

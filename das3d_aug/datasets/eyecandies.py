@@ -33,7 +33,7 @@ from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import Group, list_groups
 from das3d_aug.datasets.names import shown
 from das3d_aug.datasets.samples import measured
-from das3d_aug.datasets.writing import known_shapes, safe_parts
+from das3d_aug.datasets.write_checks import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_yaml
 from das3d_aug.geometry import Intrinsics

@@ -40,7 +40,7 @@ from das3d_aug.datasets.listing import (
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.datasets.stored import NAMES, STATED, Meaning
-from das3d_aug.datasets.writing import known_shapes, safe_parts
+from das3d_aug.datasets.write_checks import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import (
     camera_file,

@@ -17,7 +17,7 @@ from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_files, list_groups, role_folders
 from das3d_aug.datasets.names import shown
 from das3d_aug.datasets.pairing import entries_of, look_around, masks_of, strangers
-from das3d_aug.datasets.writing import checked_key, known_shapes
+from das3d_aug.datasets.write_checks import checked_key, known_shapes
 from das3d_aug.errors import ParameterError
 from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array
 from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth

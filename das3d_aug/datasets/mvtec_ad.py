@@ -18,7 +18,7 @@ from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_groups, visible
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, is_eyecandies, look_around, mixed_roles, told_apart
-from das3d_aug.datasets.writing import checked_key, known_shapes
+from das3d_aug.datasets.write_checks import checked_key, known_shapes
 from das3d_aug.files import encode_mask, encode_png
 
 __all__ = ["MVTecADDataset", "encode_mvtec_ad"]

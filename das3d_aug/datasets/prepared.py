@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.base import Dataset, Entry, Sample, check_size
-from das3d_aug.datasets.writing import safe_parts
+from das3d_aug.datasets.write_checks import safe_parts
 from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import contained, encode_mask, encode_png, encode_tiff, read_array, read_json, read_plane
 from das3d_aug.geometry import Camera, camera_from_dict

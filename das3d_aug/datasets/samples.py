@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from das3d_aug._arguments import as_depth, as_mask
 from das3d_aug.datasets.stored import Stored
-from das3d_aug.datasets.writing import known_shapes
+from das3d_aug.datasets.write_checks import known_shapes
 from das3d_aug.errors import ParameterError
 from das3d_aug.geometry import Camera, points_to_depth
 

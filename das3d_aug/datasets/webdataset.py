@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import natural
 from das3d_aug.datasets.stored import Meaning
-from das3d_aug.datasets.writing import known_shapes
+from das3d_aug.datasets.write_checks import known_shapes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_depth, encode_mask, encode_png, read_colour, read_json, read_plane
 from das3d_aug.files.limits import limits

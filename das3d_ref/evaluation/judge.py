@@ -17,9 +17,8 @@ from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, mark, measure
 from das3d_ref.model import Detector
-from das3d_ref.model.score import FalsePositives
-from das3d_ref.model.score import image_score
 from das3d_ref.model.inputs import DepthRange, Item
+from das3d_ref.model.score import FalsePositives, image_score
 from das3d_ref.training import Source
 
 __all__ = ["evaluate", "judge_maps", "score_maps"]
@@ -124,7 +123,7 @@ def judge_maps(
         return _Judged(found, item.sample.mask, score, None if threshold is None else score > threshold)
 
     def again(entry: Entry) -> NDArray[Any]:
-        return held[entry.key] if out is None else read_plane(out / _map_name(entry.key))
+        return held[entry.key] if out is None else read_plane(out / map_name(entry.key))
 
     protocol = {
         "image score": f"largest mean over {window} x {window} pixels",
@@ -226,7 +225,7 @@ def _evaluate(
             marked.append(mark(found, mask, name=f"the map of {entry.key}"))
             unmarked += entry.label == 1 and not mask.any()
         if out is not None:
-            write_files(out, {_map_name(entry.key): encode_tiff(found.astype(np.float32, copy=False))})
+            write_files(out, {map_name(entry.key): encode_tiff(found.astype(np.float32, copy=False))})
         label = bool(entry.label)
         images.append({"key": entry.key, "defect": entry.defect, "label": label, "score": score, "verdict": verdict})
         if progress is not None:
@@ -252,7 +251,7 @@ def _evaluate(
     return Evaluation(measured.figures, tuple(images), protocol, measured.intervals, measured.curves)
 
 
-def _map_name(key: str) -> str:
+def map_name(key: str) -> str:
     return f"maps/{key}.tiff"
 
 

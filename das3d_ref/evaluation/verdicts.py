@@ -20,7 +20,7 @@ from das3d_aug.errors import Das3dError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_for, read_organized, read_plane, read_rgb
 from das3d_aug.geometry import points_to_depth
 from das3d_aug.runs.folder import keep_apart, write_files
-from das3d_ref.evaluation.judge import Progress, _map_name
+from das3d_ref.evaluation.judge import Progress, map_name
 from das3d_ref.evaluation.pictures import coloured, seen
 from das3d_ref.model import Detector, Prediction
 
@@ -170,7 +170,7 @@ def _predict(
                     "verdict": "anomalous" if found.label else "normal",
                 }
                 files = {
-                    _map_name(key): encode_tiff(found.anomaly_map),
+                    map_name(key): encode_tiff(found.anomaly_map),
                     f"overlays/{key}.png": encode_png(overlay(seen(sample), found, detector.threshold)),
                 }
                 write_files(out, files)

@@ -3,7 +3,7 @@
 Here lives counting and measuring on arrays.  It may import nothing of das3d_ref.
 """
 
-from das3d_ref.metrics.exact import (
+from das3d_ref.metrics.auroc_aupro import (
     FIGURES,
     PUBLISHED,
     REPLICATES,

@@ -19,18 +19,18 @@ from numpy.typing import NDArray
 import das3d_aug
 from das3d_aug._arguments import as_mask
 from das3d_aug.datasets import Entry, Sample
-from das3d_aug.datasets.writing import known_shapes
+from das3d_aug.datasets.write_checks import known_shapes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png
 from das3d_aug.geometry import Camera
 from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
-from das3d_ref.model.score import Calibration, FalsePositives, image_score
 from das3d_ref.model.checkpoint import load_checkpoint
 from das3d_ref.model.encoder import Encoder
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, depth_channels, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
+from das3d_ref.model.score import Calibration, FalsePositives, image_score
 
 __all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "versions"]
 

@@ -4,8 +4,8 @@ The threshold is that of split conformal prediction,
 
     threshold = s_(k), the k-th lowest of n scores,   k = min(n, ceil((n + 1) (1 - a)))
 
-A new good image is above it with probability (n + 1 - k) / (n + 1), at most a where n is large enough (Vovk et al. 2005;
-Angelopoulos & Bates 2023, section 1).  Of one threshold the share of good images above it is Beta(n + 1 - k, k).
+A new good image is above it with probability (n + 1 - k) / (n + 1), at most a where n is large enough (Vovk et al.
+2005; Angelopoulos & Bates 2023, section 1).  Of one threshold the share of good images above it is Beta(n + 1 - k, k).
 Both hold for images that are like those that were scored: the same parts, camera and light.
 """
 

@@ -30,7 +30,7 @@ from das3d_aug.runs.folder import to_json
 from das3d_ref.studies.benchmark import Benchmark, Progress, Report, Run, benchmark
 from das3d_ref.studies.cells import Study, run_cell
 from das3d_ref.studies.results import DataSet, common_protocol, over_seeds, paper_results, spread, stamp
-from das3d_ref.studies.tables import Table
+from das3d_ref.studies.table_formats import Table
 
 __all__ = ["ARMS", "Ablation", "Comparison", "ablate", "compare"]
 

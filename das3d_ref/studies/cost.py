@@ -37,7 +37,7 @@ from das3d_ref.model import Detector
 from das3d_ref.model.detector import build_network, versions
 from das3d_ref.model.inputs import Item, network_input
 from das3d_ref.studies.results import paper_results
-from das3d_ref.studies.tables import Table
+from das3d_ref.studies.table_formats import Table
 
 __all__ = ["Cost", "Row", "Timing", "measure_cost", "untrained"]
 

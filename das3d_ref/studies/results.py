@@ -23,7 +23,7 @@ from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import read_json, write_atomic
 from das3d_aug.runs.folder import to_json
 from das3d_ref.metrics import FIGURES
-from das3d_ref.studies.tables import _MISSING, Table, _text
+from das3d_ref.studies.table_formats import MISSING, Table, cell_text
 
 __all__ = [
     "MODALITIES",
@@ -218,7 +218,7 @@ def spread(found: Mapping[int, float | None], asked: Iterable[int]) -> str:
     """Return mean ± standard deviation over seeds as text, with their number where it is not that of ``asked``."""
     values = [value for value in found.values() if value is not None]
     if not values:
-        return "undefined" if found else _MISSING
+        return "undefined" if found else MISSING
     text = f"{statistics.fmean(values):.3f}"
     if len(values) > 1:
         text += f" ± {statistics.stdev(values):.3f}"
@@ -292,4 +292,4 @@ def _csv(results: Sequence[Result], protocol: Sequence[str]) -> bytes:
 
 def stamp(protocol: Mapping[str, Any]) -> list[str]:
     """Return a protocol as lines of text."""
-    return [f"{name}: {_text(value)}" for name, value in protocol.items()]
+    return [f"{name}: {cell_text(value)}" for name, value in protocol.items()]

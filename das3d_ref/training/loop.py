@@ -8,30 +8,23 @@ images themselves and the threshold that comes of them (`das3d_ref.model.score`)
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_ref.config import Config
-from das3d_ref.metrics import evaluate_maps
-from das3d_ref.model.score import Calibration
 from das3d_ref.model.checkpoint import FORMAT, STATE, load_state, save_checkpoint, save_state
-from das3d_ref.model.detector import anomaly_map, autocast, build_network, versions
-from das3d_ref.model.score import image_score
+from das3d_ref.model.detector import autocast, build_network, versions
 from das3d_ref.model.features import FeatureNetwork
-from das3d_ref.model.inputs import Item, network_input
 from das3d_ref.model.losses import total_loss
 from das3d_ref.model.networks import Output
 from das3d_ref.settings import TrainingConfig
@@ -40,10 +33,9 @@ from das3d_ref.training.folder import check_run, claimed, digest_of
 from das3d_ref.training.log import TrainingLog
 from das3d_ref.training.sources import Source
 from das3d_ref.training.steps import Steps
+from das3d_ref.training.validation import Validation, tensors_of
 
 __all__ = ["Trainer", "learning_rate", "train"]
-
-_VALIDATION = 2**63  # added to the run's seed: no validation defect is a training defect
 
 Progress = Callable[[int, int, dict[str, float]], None]
 
@@ -131,12 +123,10 @@ class Trainer:
         self.accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="no")
         self.depth_range = source.depth_range(config)
         self.items = [source.item(entry, self.depth_range) for entry in source.train]
-        self.validation = [source.item(entry, self.depth_range) for entry in source.validation]
-        self.images = digest_of(self.items, self.validation)
+        good = [source.item(entry, self.depth_range) for entry in source.validation]
+        self.images = digest_of(self.items, good)
         check_items(self.items, config)
-        self.anomalies = SyntheticAnomalies(self.validation, config, seed=config.seed + _VALIDATION, crop=0)
-        if not any(example["mask"].any() for example in self._validation_anomalies()):
-            raise ParameterError("no validation image gets a defect; raise training.validation_anomalies")
+        self.validation = Validation(good, config, device=self.accelerator.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network: torch.nn.Module = build_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -262,21 +252,14 @@ class Trainer:
 
     def _validate(self) -> dict[str, float]:
         """Judge the averaged weights; keep them if they are the best so far."""
-        maps, masks = [], []
+        network = self.averaged.module
         if self.whole is not None:
-            self.whole = self._calibrated(self.whole)
-        for item in self.validation:
-            maps.append(self._map(network_input(item, item.sample.rgb, item.sample.depth, self.config)))
-            masks.append(np.zeros(maps[-1].shape, bool))
-        for example in self._validation_anomalies():
-            maps.append(self._map({name: example[name].numpy() for name in ("rgb", "depth") if name in example}))
-            masks.append(example["mask"][0].numpy() > 0)
-        if not all(np.isfinite(image).all() for image in maps):
-            self._stop(f"the weights are not finite after step {self.step}")
-        scores = [image_score(image, self.config.score.window) for image in maps]
-        found = evaluate_maps(maps, masks, scores, [bool(mask.any()) for mask in masks])
+            network = self.whole = self.validation.calibrated(self.whole, network)
+        try:
+            found, good = self.validation.judge(network)
+        except FloatingPointError as error:
+            self._stop(f"{error} after step {self.step}")
         if found["AP"] > self.best:
-            good = Calibration(scores[: len(self.validation)])
             self.best = found["AP"]
             self.header = {
                 "config": self.config.to_dict(),
@@ -288,29 +271,16 @@ class Trainer:
                 "versions": versions(),
             }
             if self.accelerator.is_main_process:
-                save_checkpoint(self.out, self.header, (self.whole or self.averaged.module).state_dict())
+                save_checkpoint(self.out, self.header, network.state_dict())
         return {f"validation {name}": figure for name, figure in found.items()}
-
-    def _validation_anomalies(self) -> Iterator[Example]:
-        """Yield the same synthetic anomalies at every validation; dropout leaves some of them normal."""
-        for number in range(self.config.training.validation_anomalies):
-            yield self.anomalies[divmod(number, len(self.validation))]
-
-    def _map(self, images: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-        precision, device = self.config.training.precision, self.accelerator.device
-        return anomaly_map(self.whole or self.averaged.module, images, precision=precision, device=device)
 
     def _fit(self, network: FeatureNetwork) -> None:
         """Remember every other good image; the head learns from the rest, whose distances are not 0."""
-        inputs = [self._input(item) for item in self.items]
+        inputs = [tensors_of(item, self.config, self.accelerator.device) for item in self.items]
         others = inputs[1::2] or inputs
         with autocast(self.config.training.precision, self.accelerator.device):
             network.fit(inputs[::2], others, seed=self.config.seed)
         self.items = self.items[1::2] or self.items
-
-    def _input(self, item: Item) -> dict[str, Tensor]:
-        arrays = network_input(item, item.sample.rgb, item.sample.depth, self.config)
-        return {name: torch.from_numpy(array)[None].to(self.accelerator.device) for name, array in arrays.items()}
 
     def _examples(self) -> Dataset[Example]:
         examples = SyntheticAnomalies(self.items, self.config, seed=self.config.seed, crop=self.config.data.crop)
@@ -318,15 +288,6 @@ class Trainer:
             return examples
         precision, pairs = self.config.training.precision, self.config.features.pairs
         return EncodedAnomalies(examples, self.whole, precision=precision, pairs=pairs)
-
-    def _calibrated(self, whole: FeatureNetwork) -> FeatureNetwork:
-        """Return the network with the averaged head, its evidence standardised on the validation images."""
-        network = copy.copy(whole)
-        network._modules = {**whole._modules, "head": self.averaged.module}
-        network._buffers = dict(whole._buffers)
-        with torch.inference_mode(), autocast(self.config.training.precision, self.accelerator.device):
-            network.calibrate(network.encode(self._input(item)) for item in self.validation)
-        return network
 
     def _save(self) -> None:
         """Write the state to go on from."""

@@ -14,7 +14,7 @@ from das3d_aug.preview import contact_sheet
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import delta
 from das3d_ref import Config
-from das3d_ref.metrics.exact import measure
+from das3d_ref.metrics.auroc_aupro import measure
 
 WRONG_SEEDS = [None, -1, 2**64, 10**5000, 1.5, "7", np.array([1]), np.array([1, 2]), [[[[1]]]], Decimal(1), Fraction(1)]
 

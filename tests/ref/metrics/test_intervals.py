@@ -9,7 +9,7 @@ import pytest
 from helpers.maps import large_set
 from scipy import stats
 
-from das3d_ref.metrics import FIGURES, counting, evaluate_maps, exact, image_auroc, mark, measure
+from das3d_ref.metrics import FIGURES, auroc_aupro, counting, evaluate_maps, image_auroc, mark, measure
 
 
 def replicate(times, images):
@@ -23,10 +23,10 @@ def test_replicates_are_those_sets_measured_again(levels):
     marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
     assert np.unique(np.concatenate([one.values for one in marked])).size > (1000 if levels > 5 else 1)
     _, by_image = counting.count(maps, marked, by_image=True)
-    times = exact._draw(np.array(labels), 6, seed=1)
+    times = auroc_aupro._draw(np.array(labels), 6, seed=1)
     assert (times.sum(axis=1) == 20).all()
     assert (times @ np.array(labels) == sum(labels)).all()
-    found = exact._figures(by_image.drawn(times))
+    found = auroc_aupro._figures(by_image.drawn(times))
     for k in range(6):
         drawn = [replicate(times[k], images) for images in (maps, masks, scores, labels)]
         wanted = evaluate_maps(*drawn)

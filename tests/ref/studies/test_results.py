@@ -26,7 +26,7 @@ from das3d_ref.studies.results import (
     spread,
     write_results,
 )
-from das3d_ref.studies.tables import Table
+from das3d_ref.studies.table_formats import Table
 
 PAPER = paper_results()
 TABLES = {table["number"]: table for table in PAPER["tables"]}

@@ -121,7 +121,7 @@ def test_a_defect_deeper_than_the_part_is_a_hole_as_the_preparation_leaves_it():
             holes += int(hole.sum())
     assert holes > 100
     for index, item in enumerate(made.items):  # where no background was removed, deeper is only deeper
-        everything = dataclasses.replace(item.sample, foreground=item.sample.valid)  # as a preparation keeps a full frame
+        everything = dataclasses.replace(item.sample, foreground=item.sample.valid)
         made.items[index] = dataclasses.replace(item, sample=everything)
         example = made[0, index]
         assert torch.equal((example["rgb"] == 0).all(0), (example["normal_rgb"] == 0).all(0))

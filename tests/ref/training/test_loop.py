@@ -52,11 +52,11 @@ def test_the_best_validation_is_kept_with_a_threshold_from_good_images():
 
 
 def test_the_best_of_several_validations_is_kept(tmp_path, monkeypatch):
-    from das3d_ref.training import loop as training
+    from das3d_ref.training import validation
 
     figures = iter([0.5, 0.9, 0.3])
-    evaluate_maps = training.evaluate_maps
-    monkeypatch.setattr(training, "evaluate_maps", lambda *given: evaluate_maps(*given) | {"AP": next(figures)})
+    evaluate_maps = validation.evaluate_maps
+    monkeypatch.setattr(validation, "evaluate_maps", lambda *given: evaluate_maps(*given) | {"AP": next(figures)})
     header = train(source(), tmp_path, config=CONFIG)
     assert (header["step"], header["validation"]["AP"]) == (8, 0.9)
     kept, (_, last) = load_checkpoint(tmp_path), load_state(tmp_path)
@@ -82,7 +82,7 @@ def test_no_validation_defect_is_a_training_defect(tmp_path):
     trainer = Trainer(same, tmp_path, config=CONFIG)
     learnt = SyntheticAnomalies(trainer.items, CONFIG, seed=CONFIG.seed, crop=0)
     keys = [(epoch, index) for epoch in range(3) for index in range(len(data.train))]
-    one, other = ([made[key]["mask"] for key in keys] for made in (learnt, trainer.anomalies))
+    one, other = ([made[key]["mask"] for key in keys] for made in (learnt, trainer.validation.anomalies))
     assert not any(torch.equal(a, b) for a in one for b in other if a.any())
 
 

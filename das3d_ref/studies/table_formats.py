@@ -8,7 +8,7 @@ from typing import Any
 
 __all__ = ["Table"]
 
-_MISSING = "not measured"
+MISSING = "not measured"
 _TEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
@@ -71,13 +71,13 @@ class Table:
         )
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """Return a value of the protocol on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_text(sub)}" for name, sub in value.items())
+        return ", ".join(f"{name} {cell_text(sub)}" for name, sub in value.items())
     if isinstance(value, (list, tuple)):
         sizes = all(isinstance(number, int) for number in value)
-        return (" × " if sizes else "; ").join(map(_text, value))
+        return (" × " if sizes else "; ").join(map(cell_text, value))
     return " ".join(str(value).split())
 
 
