@@ -16,11 +16,12 @@ __all__ = ["kinds"]
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def kinds(out: Path | None, seed: int) -> None:
     """List the kinds of defects, those of other packages too, or draw them."""
-    from das3d_aug.synthesis.kinds import KINDS
+    from das3d_aug.synthesis.kinds import all_kinds
 
-    for name, kind in KINDS.items():
+    known = all_kinds()
+    for name, kind in known.items():
         voice().say(f"{name:15}{kind.about}")
-    voice().tell(kinds={name: kind.about for name, kind in KINDS.items()})
+    voice().tell(kinds={name: kind.about for name, kind in known.items()})
     if out is not None:
         from das3d_aug.files import encode_png, write_atomic
         from das3d_aug.preview import kinds_sheet

@@ -1,6 +1,7 @@
 """Blending a foreign texture into the colour image where the defect is (eq. 8).
 
 ``I_a = (1 - M*) I + M* ((1 - beta) I_u + beta I)``: ``beta`` near 0 replaces the colour, near 0.8 hints at it.
+`synthesize` uses `paint`, which varies the texture on the way (`das3d_aug.textures`).
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 * ternary mask ``M_p`` of the noise (eq. 1), multiplied by the foreground ``M_f`` (`foreground.py`) to ``M_t`` (eq. 2);
 * refined mask ``M*`` (eq. 7): where the change of depth is large enough to be called a defect.
+
+These are the equations alone, for figures and to try; `synthesize` computes the same, fused with eqs 3 to 6, in
+`delta.py`.
 """
 
 from __future__ import annotations

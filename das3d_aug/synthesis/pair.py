@@ -6,12 +6,12 @@ A normal pair (I, Z) and a plan give an anomalous pair and its mask::
     M_t  = M_f * ternary(P, t_p)          eqs 1, 2       masks.py
     D    = norm(G_s) * M_t                eqs 3, 4, 5    skew.py
     Z_a  = Z + p_z D  on valid pixels     eq. 6
-    M*   = [p_z |D| >= t_h]               eq. 7
+    M*   = [p_z |D| >= t_h]               eq. 7          masks.py
     I_a  = (1-M*) I + M* ((1-b) I_u + b I)  eq. 8        blend.py
 
-and dropout keeps the colour, the depth or both as they were (eq. 12).  Depth is the distance from the camera:
-+1 in the mask adds depth, a dent; -1 removes depth, a bump (as eq. 6 computes; the paper's text on eq. 1 says
-the opposite).  Outside M* nothing changes: what eq. 7 calls normal is left bit for bit as it was.
+Eqs 1 to 7 run fused, in delta.py; dropout keeps the colour, the depth or both as they were (eq. 12).  Depth is the
+distance from the camera: +1 in the mask adds depth, a dent; -1 removes depth, a bump (as eq. 6 computes; the paper's
+text on eq. 1 says the opposite).  Outside M* nothing changes: what eq. 7 calls normal is left bit for bit as it was.
 """
 
 from __future__ import annotations

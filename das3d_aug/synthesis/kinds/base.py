@@ -3,7 +3,7 @@
 A canvas is the window of the image around one defect.  A kind says there, pixel by pixel, what happens to the
 depth (`Canvas.lift`), to the colour (`Canvas.cover`, `Canvas.shade`), which pixels are lost, and from where the
 part's own structure is moved (`Canvas.rows`, `Canvas.columns`); what it marks in `Canvas.foot` is its footprint, and
-nothing outside it changes.  How that becomes an image, `das3d_aug.synthesis.defects` knows, once for all kinds.
+nothing outside it changes.  How that becomes an image, `das3d_aug.synthesis.scene` knows, once for all kinds.
 
 Only + - x / and square roots are used on pixels: their results are the same on every machine.
 """

@@ -25,7 +25,7 @@ from das3d_aug.synthesis.kinds.scratch import scratch
 from das3d_aug.synthesis.kinds.spall import spall
 from das3d_aug.synthesis.kinds.stain import stain
 
-__all__ = ["KINDS", "kind_named", "register_kind"]
+__all__ = ["KINDS", "all_kinds", "kind_named", "register_kind"]
 
 _GROUP = "das3d.kinds"
 
@@ -36,7 +36,7 @@ KINDS: dict[str, DefectKind] = {
         fray, shear, stretch, bend, shift, layer, paste,
     )
 }  # fmt: skip
-"""Every kind by its name, in the order in which they are listed."""
+"""Kinds by name, in the order in which they are listed: those that ship, and others once they were asked for."""
 
 
 def register_kind(kind: DefectKind) -> None:
@@ -54,6 +54,18 @@ def register_kind(kind: DefectKind) -> None:
     KINDS[kind.name] = kind
 
 
+def all_kinds() -> dict[str, DefectKind]:
+    """Return every kind by its name, those of plug-ins too.
+
+    Raises
+    ------
+    ParameterError
+        If a plug-in cannot be loaded.
+    """
+    names = [*KINDS, *(point.name for point in entry_points(group=_GROUP))]
+    return {name: kind_named(name) for name in names}
+
+
 def kind_named(name: str) -> DefectKind:
     """Return a kind; one that is not known is looked for among the plug-ins (entry points of ``das3d.kinds``).
 
@@ -67,7 +79,10 @@ def kind_named(name: str) -> DefectKind:
         if name not in found:
             raise ParameterError(f"kind must be one of {', '.join([*KINDS, *found])}, got {name!r}")
         try:
-            register_kind(found[name].load())
+            kind = found[name].load()
+            register_kind(kind)
+            if kind.name != name:
+                raise ParameterError(f"its kind has another name, {kind.name!r}")
         except Exception as error:  # whatever a foreign module raises when it is imported
             raise ParameterError(
                 f"the plug-in {found[name].value} of kind {name!r} cannot be loaded: {error}"

@@ -8,7 +8,7 @@ import pytest
 from das3d_aug import ParameterError, Plan, Recipe, render, synthesize
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.geometry import Intrinsics
-from das3d_aug.synthesis.kinds import KINDS, DefectKind, kind_named, register_kind
+from das3d_aug.synthesis.kinds import KINDS, DefectKind, all_kinds, kind_named, register_kind
 
 
 @functools.cache
@@ -162,3 +162,27 @@ def test_a_kind_of_somebody_else(monkeypatch):
     pair = synthesize(rgb, None, recipe=of("dot"), seed=1)
     assert pair.mask.any()
     assert not pair.rgb[pair.mask].any()
+
+
+class Plugin:
+    """An entry point of another package."""
+
+    value = "other:spot"
+
+    def __init__(self, name, kind):
+        self.name, self.kind = name, kind
+
+    def load(self):
+        return self.kind
+
+
+def test_kinds_of_other_packages_are_listed_and_found_by_name(monkeypatch):
+    monkeypatch.setattr("das3d_aug.synthesis.kinds.registry.KINDS", dict(KINDS))
+    spot = DefectKind(name="spot", about="A spot.", draw=lambda stream: {}, render=lambda canvas, values: None)
+    points = [Plugin("spot", spot)]
+    monkeypatch.setattr("das3d_aug.synthesis.kinds.registry.entry_points", lambda group: points)
+    assert list(all_kinds()) == [*KINDS, "spot"]
+    assert kind_named("spot") is spot
+    points += [Plugin("speck", spot)]
+    with pytest.raises(ParameterError, match="plug-in other:spot of kind 'speck' cannot be loaded"):
+        all_kinds()
