@@ -18,7 +18,7 @@ FLOORS = {
         ("errors",),
         ("_jit",),
         ("_arguments", "randomness"),
-        ("geometry",),
+        ("geometry", "colouring"),
         ("files",),
         ("textures", "datasets.demo"),
         ("datasets", "synthesis"),

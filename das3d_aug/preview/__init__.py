@@ -3,7 +3,7 @@
 Here live pictures for people; nothing that a run writes depends on them.  It may import everything but transforms.
 """
 
-from das3d_aug.preview.colouring import shade
+from das3d_aug.colouring import shade
 from das3d_aug.preview.kinds import kinds_sheet
 from das3d_aug.preview.sheets import contact_sheet, preparation_sheet
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from das3d_aug.colouring import Image, shade
 from das3d_aug.datasets.demo import make_part
-from das3d_aug.preview.colouring import Image, shade
 from das3d_aug.preview.layout import line, outlined, row
 from das3d_aug.synthesis import AnomalyPair, Recipe, synthesize
 from das3d_aug.synthesis.kinds import all_kinds

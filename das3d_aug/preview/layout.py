@@ -9,7 +9,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from das3d_aug.preview.colouring import Image, Mask
+from das3d_aug.colouring import Image, Mask
 
 __all__ = ["PAPER", "PART", "Swatch", "legend", "line", "outlined", "row", "with_scale_bar"]
 

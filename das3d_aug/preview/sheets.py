@@ -11,14 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
-from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.generation import normal_entries
-from das3d_aug.generation.formats import colour_of
-from das3d_aug.generation.measuring import pixel_area
-from das3d_aug.geometry import to_unit
-from das3d_aug.preparation import Preparation, Prepared, parse_size, remove_and_resize, resize_sample
-from das3d_aug.preview.colouring import (
+from das3d_aug.colouring import (
     BLUE,
     FAR,
     NEAR,
@@ -30,6 +23,13 @@ from das3d_aug.preview.colouring import (
     depth_scale,
     shade,
 )
+from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
+from das3d_aug.errors import Das3dError, FileError, ParameterError
+from das3d_aug.generation import normal_entries
+from das3d_aug.generation.formats import colour_of
+from das3d_aug.generation.measuring import pixel_area
+from das3d_aug.geometry import to_unit
+from das3d_aug.preparation import Preparation, Prepared, parse_size, remove_and_resize, resize_sample
 from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, with_scale_bar
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import AnomalyPair, Policy, Recipe, find_foreground, synthesize

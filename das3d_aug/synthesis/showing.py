@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "figure", "row"]
 
-_GREY, _GAP = 128, 4
-_BLUE, _RED = np.array([33.0, 102.0, 172.0]), np.array([178.0, 24.0, 43.0])
+_GAP = 4  # pixels
 
 
 def describe(pair: AnomalyPair) -> str:
@@ -57,31 +56,17 @@ def figure(pair: AnomalyPair) -> Any:
 
 
 def _panels(pair: AnomalyPair) -> list[tuple[str, NDArray[np.uint8]]]:
+    from das3d_aug.colouring import colour_delta, colour_depth, depth_scale  # OpenCV changes the process's environment
+
     panels = []
     if pair.rgb is not None:
         image = pair.rgb if pair.rgb.dtype == np.uint8 else np.rint(pair.rgb * 255).astype(np.uint8)
         panels.append(("rgb", image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)))
     if pair.depth is not None and pair.delta is not None:
-        panels.append(("depth", _viridis(pair.depth)))
+        valid = (pair.depth > 0) & (pair.depth < np.inf)
+        scale = depth_scale(pair.depth, valid, valid) if valid.any() else (0.0, 0.0)
+        panels.append(("depth", colour_depth(pair.depth, valid, scale)))
         peak = float(np.abs(pair.delta).max())
-        panels.append((f"change of depth (red: deeper; ±{peak:.3g})", _diverging(pair.delta, peak)))
+        panels.append((f"change of depth (red: deeper; ±{peak:.3g})", colour_delta(pair.delta, peak)))
     panels.append(("mask", np.repeat(pair.mask[:, :, None], 3, axis=2) * np.uint8(255)))
     return panels
-
-
-def _viridis(depth: NDArray[Any]) -> NDArray[np.uint8]:
-    import cv2  # here, since loading it changes the environment of the process
-
-    valid = (depth > 0) & (depth < np.inf)
-    low, high = np.percentile(depth[valid], (1, 99)) if valid.any() else (0.0, 0.0)
-    scaled = np.clip((np.where(valid, depth, low) - low) / max(high - low, 1e-12), 0, 1)
-    colours = cv2.applyColorMap((scaled * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[:, :, ::-1].copy()
-    colours[~valid] = _GREY
-    return np.asarray(colours, np.uint8)
-
-
-def _diverging(delta: NDArray[np.float32], peak: float) -> NDArray[np.uint8]:
-    """Blue (less depth) – white (0) – red (more)."""
-    share = (delta / (peak or 1.0))[:, :, None]
-    end = np.where(share < 0, _BLUE, _RED)
-    return np.asarray(np.rint(255.0 + np.abs(share) * (end - 255.0)), np.uint8)

@@ -19,6 +19,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from das3d_aug.colouring import ANOMALY
 from das3d_aug.datasets import Dataset, Sample
 from das3d_aug.errors import FileError, ForegroundError
 from das3d_aug.files import read_bytes, read_plane, write_atomic
@@ -35,7 +36,7 @@ from das3d_aug.synthesis import (
     ternary_mask,
 )
 from das3d_aug.textures import TexturePlan, as_source
-from das3d_ref.evaluation.pictures import COLOURS, colour_range, outline, shaded
+from das3d_ref.evaluation.pictures import colour_range, outline, shaded
 from das3d_ref.evaluation.record import Evaluation
 
 __all__ = [
@@ -207,7 +208,7 @@ def maps_figure(samples: Sequence[Sample], maps: Sequence[Map]) -> Figure:
             place.imshow(sample.need("rgb") if name == "rgb" else shaded(sample))
         line[-2].imshow(truth, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         extent = (-0.5, sample.shape[1] - 0.5, sample.shape[0] - 0.5, -0.5)
-        colours = LinearSegmentedColormap.from_list("anomaly", COLOURS)
+        colours = LinearSegmentedColormap.from_list("anomaly", ANOMALY)
         drawn = line[-1].imshow(found, cmap=colours, vmin=low, vmax=high, extent=extent)
         for border in outline(truth):
             line[-1].plot(*np.vstack([border, border[:1]]).T, color="black", linewidth=0.6)

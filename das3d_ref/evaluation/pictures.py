@@ -9,19 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug.colouring import shade
 from das3d_aug.datasets import Sample
 from das3d_aug.errors import ParameterError
-from das3d_aug.preview import shade
 
-__all__ = ["COLOURS", "colour_range", "coloured", "fit", "outline", "part_of", "resized", "shaded", "share_of"]
+__all__ = ["colour_range", "fit", "outline", "part_of", "resized", "shaded", "share_of"]
 
 Map = NDArray[np.float32]
 Image = NDArray[np.uint8]
-
-COLOURS = ("#dcdcdc", "#fed976", "#fd8d3c", "#e31a1c", "#67000d")
-"""Of anomaly maps, evenly spaced from normal to anomalous."""
-
-_STEPS = 32  # in which the colours change: a picture of few colours is small
 
 
 def colour_range(maps: Iterable[Map]) -> tuple[float, float]:
@@ -46,14 +41,6 @@ def colour_range(maps: Iterable[Map]) -> tuple[float, float]:
 def share_of(found: Map, low: float, high: float) -> Map:
     """Return where the values of a map lie between two others, 0 … 1."""
     return ((found - low) / ((high - low) or 1.0)).clip(0, 1)
-
-
-def coloured(share: Map) -> Image:
-    """Return the colours of what lies in 0 … 1, H x W x 3."""
-    table = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in COLOURS], np.float64)
-    place = np.rint(share * _STEPS) / _STEPS * (len(COLOURS) - 1)
-    channels = [np.interp(place, range(len(COLOURS)), channel) for channel in table.T]
-    return np.asarray(np.rint(np.stack(channels, axis=2)), np.uint8)
 
 
 def seen(sample: Sample) -> Image:

@@ -21,13 +21,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
+from das3d_aug.colouring import ANOMALY, colour_anomaly
 from das3d_aug.datasets import Sample
 from das3d_aug.files import write_atomic
 from das3d_ref.evaluation.judge import Progress
 from das3d_ref.evaluation.pictures import (
-    COLOURS,
     colour_range,
-    coloured,
     fit,
     outline,
     part_of,
@@ -130,7 +129,7 @@ def write_report(
         middle=f"{middle:.4g}",
         surfaces=sum(card.surface is not None for card in cards[:_SURFACES]),
         range=[f"{end:.3g}" for end in (low, high)],
-        colours=COLOURS,
+        colours=ANOMALY,
         protocol={name: _plain(value) for name, value in evaluation.protocol.items()},
         versions=versions(),
         data={
@@ -141,7 +140,7 @@ def write_report(
             },
             "threshold": threshold,
             "range": [low, high],
-            "colours": COLOURS,
+            "colours": ANOMALY,
             "surfaces": {str(number): card.surface for number, card in enumerate(cards[:_SURFACES])},
         },
         plotly=get_plotlyjs(),
@@ -173,7 +172,7 @@ def _card(image: dict[str, Any], sample: Sample, share: Map, middle: float) -> _
     size = fit(sample.shape, _PICTURE)
     seen = {"colour": sample.rgb, "surface": light}
     pictures = {name: _webp(resized(image, size), _GOOD) for name, image in seen.items() if image is not None}
-    pictures["anomaly"] = _webp(coloured(resized(share, size)), _LOSSLESS)
+    pictures["anomaly"] = _webp(colour_anomaly(resized(share, size)), _LOSSLESS)
     outcomes = {(True, False): "missed", (False, True): "false alarm", (True, True): "found", (False, False): "passed"}
     return _Card(
         key=image["key"],

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug.colouring import colour_anomaly
 from das3d_aug.datasets import Dataset, Entry, Sample
 from das3d_aug.datasets.base import check_size
 from das3d_aug.errors import Das3dError, ParameterError
@@ -21,7 +22,7 @@ from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_fo
 from das3d_aug.geometry import points_to_depth
 from das3d_aug.runs.folder import keep_apart, write_files
 from das3d_ref.evaluation.judge import Progress, map_name
-from das3d_ref.evaluation.pictures import coloured, seen
+from das3d_ref.evaluation.pictures import seen
 from das3d_ref.model import Detector, Prediction
 
 Image = NDArray[np.uint8]
@@ -196,9 +197,9 @@ def overlay(rgb: Image, prediction: Prediction, threshold: float) -> Image:
     cv2.drawContours(outlined, borders, -1, (0, 255, 0), 1)
     sheet = np.full((_LINE + height, 2 * width + _BAR, 3), 255, np.uint8)
     sheet[_LINE:, :width] = outlined
-    sheet[_LINE:, width : 2 * width] = coloured(_enlarged(prediction.anomaly_map.clip(0, 1), times))
+    sheet[_LINE:, width : 2 * width] = colour_anomaly(_enlarged(prediction.anomaly_map.clip(0, 1), times))
     scale = np.linspace(1, 0, height, dtype=np.float32)[:, None]
-    sheet[_LINE:, 2 * width + 4 : 2 * width + 16] = coloured(scale.repeat(12, axis=1))
+    sheet[_LINE:, 2 * width + 4 : 2 * width + 16] = colour_anomaly(scale.repeat(12, axis=1))
     mark = _LINE + round((1 - min(max(threshold, 0.0), 1.0)) * (height - 1))
     sheet[mark - 1 : mark + 1, 2 * width + 2 : 2 * width + 18] = 0
     said = f"{'anomalous' if prediction.label else 'normal'}: score {prediction.score:.3f}, threshold {threshold:.3f}"

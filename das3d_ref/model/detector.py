@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import das3d_aug
 from das3d_aug._arguments import as_mask
+from das3d_aug.colouring import colour_anomaly
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.write_checks import known_shapes
 from das3d_aug.errors import FileError, ParameterError
@@ -32,7 +33,7 @@ from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, depth_
 from das3d_ref.model.networks import DAS3DNetwork
 from das3d_ref.model.score import Calibration, FalsePositives, image_score
 
-__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "heat_map", "versions"]
+__all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "versions"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,8 @@ class Prediction:
         return f"Prediction({verdict}, score {self.score:.3f}, map {height} x {width} up to {peak:.3f})"
 
     def _repr_png_(self) -> bytes:
-        """Return the anomaly map in colours, for notebooks: black 0, white 1."""
-        return encode_png(heat_map(self.anomaly_map))
+        """Return the anomaly map in colours, for notebooks."""
+        return encode_png(colour_anomaly(self.anomaly_map.clip(0, 1)))
 
 
 class Detector:
@@ -281,12 +282,6 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
         return contextlib.nullcontext()
     kind = torch.float16 if precision == "fp16" and device.type == "cuda" else torch.bfloat16
     return torch.autocast(device.type, dtype=kind)
-
-
-def heat_map(anomaly_map: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return an anomaly map in colours, H x W x 3: black 0, through red and yellow, white 1."""
-    scaled = np.rint(anomaly_map.clip(0, 1) * 255).astype(np.uint8)
-    return np.asarray(cv2.applyColorMap(scaled, cv2.COLORMAP_INFERNO)[:, :, ::-1], np.uint8)
 
 
 def versions() -> dict[str, str]:

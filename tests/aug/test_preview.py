@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from das3d_aug.colouring import colour_delta
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff, read_rgb
 from das3d_aug.preview import contact_sheet, shade
-from das3d_aug.preview.colouring import colour_delta
 from das3d_aug.preview.layout import PART, outlined, with_scale_bar
 from das3d_aug.synthesis import Recipe
 

@@ -14,10 +14,11 @@ import pytest
 from helpers.reports import HEIGHT, HOSTILE, IMAGES, WIDTH, WORST_FIRST, evaluation, open_map, open_sample
 from PIL import Image
 
+from das3d_aug.colouring import ANOMALY
 from das3d_aug.datasets import Sample
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import FileError, ParameterError
-from das3d_ref.evaluation.pictures import COLOURS, colour_range
+from das3d_ref.evaluation.pictures import colour_range
 from das3d_ref.evaluation.report import by_defect, write_report
 
 
@@ -161,8 +162,8 @@ def test_maps_share_one_scale_of_colours(tmp_path):
     uri = next(a["src"] for tag, a in page.tags if tag == "img" and a["alt"].startswith("anomaly"))
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
     assert picture.shape == (HEIGHT, WIDTH, 3)
-    assert "#{:02x}{:02x}{:02x}".format(*picture[0, 0]) == COLOURS[0]
-    assert "#{:02x}{:02x}{:02x}".format(*picture[0, -1]) == COLOURS[-1]
+    assert "#{:02x}{:02x}{:02x}".format(*picture[0, 0]) == ANOMALY[0]
+    assert "#{:02x}{:02x}{:02x}".format(*picture[0, -1]) == ANOMALY[-1]
     low, high = colour_range([np.zeros((9, 9), np.float32), np.full((9, 9), 5, np.float32)])
     assert (low, high) == (0, 5)
 

@@ -1,4 +1,4 @@
-"""How depth, its change and the relief of a surface are coloured.
+"""How depth, its change, the relief of a surface and anomaly maps are coloured.
 
 Colours are stretched to robust percentiles of the foreground, because a defect of a millimetre is invisible
 on a scale that also holds the background.  The shaded surface is Lambert's cosine law on the normals of the
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "ANOMALY",
     "BLUE",
     "FAR",
     "NEAR",
@@ -21,6 +22,7 @@ __all__ = [
     "Depth",
     "Image",
     "Mask",
+    "colour_anomaly",
     "colour_delta",
     "colour_depth",
     "depth_scale",
@@ -33,6 +35,9 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 BLUE, RED = (33, 102, 172), (178, 24, 43)
 NEAR, FAR = (68, 1, 84), (253, 231, 37)  # the ends of viridis
+ANOMALY = ("#dcdcdc", "#fed976", "#fd8d3c", "#e31a1c", "#67000d")
+"""Of anomaly maps, evenly spaced from normal to anomalous."""
+_STEPS = 32  # in which these change: a picture of few colours is small
 _GREY = 128
 _LIGHT = np.array([-1.0, -1.0, 1.4]) / np.linalg.norm([-1.0, -1.0, 1.4])
 
@@ -59,6 +64,14 @@ def colour_delta(delta: Depth, peak: float) -> Image:
     end = np.where(share < 0, BLUE, RED).astype(np.float64)
     colours: Image = np.rint(255.0 + np.abs(share) * (end - 255.0)).astype(np.uint8)
     return colours
+
+
+def colour_anomaly(share: Depth) -> Image:
+    """Draw what lies in 0 … 1 from grey (normal) over yellow to dark red (anomalous), H x W x 3."""
+    table = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in ANOMALY], np.float64)
+    place = np.rint(share * _STEPS) / _STEPS * (len(ANOMALY) - 1)
+    channels = [np.interp(place, range(len(ANOMALY)), channel) for channel in table.T]
+    return np.asarray(np.rint(np.stack(channels, axis=2)), np.uint8)
 
 
 def shade(before: Depth, after: Depth, valid: Mask, inside: Mask) -> tuple[Image, Image]:
