@@ -1,0 +1,85 @@
+"""The threshold that is asked for when a detector is used, from Python and on the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from das3d_cli.ref import main
+from helpers.runs import detector, parts
+
+from das3d_aug.datasets import open_dataset
+from das3d_aug.errors import FileError, ParameterError
+from das3d_ref import Detector
+
+GOOD = [0.0, 0.1, 0.2, 0.3, 2.0]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    copied = Path(shutil.copytree(detector(), tmp_path / "model"))
+    return with_header(copied, good_scores=GOOD, threshold=2.0)
+
+
+def with_header(model: Path, **values: object) -> Path:
+    path = model / "detector.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    return model
+
+
+def test_another_share_is_another_threshold_and_nothing_else(model: Path) -> None:
+    found = Detector.load(model)
+    assert (found.threshold, found.allowing(0.5).threshold, found.allowing(0).threshold) == (2.0, 0.2, 2.0)
+    assert found.threshold == 2.0
+    assert found.expected is not None
+    assert found.expected.mean == pytest.approx(1 / 6)
+    sample = next(iter(open_dataset(parts()).select(split="test")))
+    one, other = found.predict_sample(sample), found.allowing(0.999).predict_sample(sample)
+    assert (one.score, one.p_value) == (other.score, other.p_value)
+    assert one.p_value == (1 + sum(good >= one.score for good in GOOD)) / 6
+    assert (one.label, other.label) == (one.score > 2.0, one.score > 0.0) == (False, True)
+
+
+def test_predict_takes_the_share_and_says_what_it_promises(model: Path, tmp_path: Path) -> None:
+    arguments = ["predict", str(model), str(parts() / "potato"), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, [*arguments, "--false-positives", "0.999"])
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in (tmp_path / "out/predictions.jsonl").read_text().splitlines()]
+    assert {line["threshold"] for line in lines} == {0.0}
+    assert {line["verdict"] for line in lines} == {"anomalous"}
+    assert "it calls 83.3 % (90 % interval" in done.output
+    refused = CliRunner().invoke(main, [*arguments, "--false-positives", "1"])
+    assert refused.exit_code == 2
+    assert "--false-positives" in refused.output
+
+
+def test_a_detector_of_an_older_version_keeps_its_threshold_and_promises_nothing(model: Path) -> None:
+    header = json.loads((model / "detector.json").read_text())
+    del header["good_scores"]
+    (model / "detector.json").write_text(json.dumps(header))
+    found = Detector.load(model)
+    assert (found.threshold, found.expected) == (2.0, None)
+    sample = next(iter(open_dataset(parts()).select(split="test")))
+    assert found.predict_sample(sample).p_value is None
+    with pytest.raises(ParameterError, match="keeps no scores of good images: train it anew"):
+        found.allowing(0.1)
+
+
+@pytest.mark.parametrize("scores", [[], "high", [None], [float("nan")], 3, {"a": 1}])
+def test_scores_that_are_none_are_refused_in_a_sentence(model: Path, scores: object) -> None:
+    with pytest.raises(FileError, match="its weights and its settings do not fit") as caught:
+        Detector.load(with_header(model, good_scores=scores))
+    assert "\n" not in str(caught.value)
+
+
+def test_training_on_few_images_says_what_it_cannot_know(tmp_path: Path) -> None:
+    few = ["--preset", "smoke", "--set", "training.steps=1", "--set", "training.validation_anomalies=4"]
+    arguments = ["train", "--data", str(parts()), "--category", "potato", "--out", str(tmp_path / "model"), *few]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    source = json.loads((tmp_path / "model/detector.json").read_text())
+    assert "good images: what varies among good parts is hardly known of so few" in done.output
+    assert f"from {len(source['good_scores'])} good images: of new ones it calls" in done.output
