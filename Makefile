@@ -31,7 +31,7 @@ demo: setup
 	$(BIN)/das3d-aug preview $(DEMO)/parts --seed 0 --out $(DEMO)/sheet.png
 	$(BIN)/das3d-aug generate $(DEMO)/parts --out $(DEMO)/anomalies --limit 20 --seed 0
 	$(BIN)/das3d-ref train --data $(DEMO)/parts --category $(FAMILY) --preset demo --out $(DEMO)/detector
-	$(BIN)/das3d-ref evaluate $(DEMO)/detector --data $(DEMO)/parts --category $(FAMILY) --out $(DEMO)/results
+	$(BIN)/das3d-ref evaluate $(DEMO)/detector --data $(DEMO)/parts --category $(FAMILY) --baselines --out $(DEMO)/results
 	$(BIN)/das3d-ref predict $(DEMO)/detector $(DEMO)/parts/$(FAMILY)/test/crack --unit m --out $(DEMO)/verdicts
 	@echo "Open $(DEMO)/results/report.html: the detector's figures and every test image."
 	@echo "Look at $(DEMO)/sheet.png (synthetic defects), $(DEMO)/results/figures and $(DEMO)/verdicts/overlays."
