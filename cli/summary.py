@@ -20,7 +20,7 @@ def show_summary(
     from rich.console import Console  # lazily: --help must not load it
     from rich.table import Table
 
-    from das3d_aug.runs.causes import counted
+    from das3d_aug.errors import counted
 
     said = voice()
     said.tell(

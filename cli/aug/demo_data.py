@@ -30,8 +30,8 @@ def demo_data(out: Path, **options: Any) -> None:
 
     An interrupted run is completed by the same command.
     """
+    from das3d_aug.errors import counted
     from das3d_aug.generation import write_demo_set
-    from das3d_aug.runs.causes import counted
 
     voice().go_on = ANEW
     with progress_bar() as progress:

@@ -44,8 +44,8 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
 
     An interrupted run is completed by the same command.
     """
+    from das3d_aug.errors import counted
     from das3d_aug.generation import generate as run
-    from das3d_aug.runs.causes import counted
 
     voice().go_on = ANEW
     start = time.perf_counter()
@@ -69,7 +69,7 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of a breakdown: what all samples in the folder are."""
-    from das3d_aug.runs.causes import counted
+    from das3d_aug.errors import counted
 
     kinds = (("colour only", "rgb"), ("depth only", "depth"), ("both", "both"), ("normal", "normal"))
     shares = ", ".join(f"{found[key]} {name}" for name, key in kinds)

@@ -71,9 +71,10 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
     elapsed = time.perf_counter() - start
     if sheet is not None:
         _draw(sheet, source, settings, given(options))
-    voice().tell(foreground=summary.decision)
-    rows = [("foreground", summary.decision)] if summary.decision else []
-    show_summary(summary, elapsed, rows=rows, warnings=summary.warnings, after=f"das3d-aug preview {summary.out}")
+    if summary.decision:
+        voice().tell(foreground=summary.decision)
+        voice().say(f"foreground: {summary.decision}")
+    show_summary(summary, elapsed, warnings=summary.warnings, after=f"das3d-aug preview {summary.out}")
     return 1 if summary.failures else 0
 
 

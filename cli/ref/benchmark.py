@@ -38,7 +38,7 @@ def benchmark(
 
     An interrupted run is completed by the same command; further seeds, modes and categories join the folder.
     """
-    from das3d_aug.runs.causes import counted
+    from das3d_aug.errors import counted
     from das3d_ref.studies.benchmark import benchmark as run
     from das3d_ref.studies.cells import Study
 

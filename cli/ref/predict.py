@@ -33,7 +33,7 @@ __all__ = ["predict"]
 def predict(model: Path, source: Path, out: Path, **options: Any) -> int:
     """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay."""
     from das3d_aug.datasets import open_dataset
-    from das3d_aug.runs.causes import counted
+    from das3d_aug.errors import counted
     from das3d_ref.evaluation import predict_all, predict_pair
     from das3d_ref.model import Detector
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, counted
 from das3d_aug.geometry import to_unit
-from das3d_aug.runs.causes import counted
 
 __all__ = ["FIGURES", "Breakdown", "Collected", "Spread"]
 

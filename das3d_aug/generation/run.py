@@ -34,13 +34,12 @@ import das3d_aug
 from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.datasets.base import normal_entries
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.generation.breakdown import Breakdown, Collected
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
-from das3d_aug.runs.causes import counted
 from das3d_aug.runs.folder import (
     check_writable,
     claim,

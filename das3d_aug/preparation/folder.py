@@ -28,11 +28,10 @@ from typing import Any
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.prepared import LISTING, encode_prepared
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.preparation.policy import policies_of
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
-from das3d_aug.runs.causes import counted
 from das3d_aug.runs.folder import (
     FORMAT,
     check_writable,

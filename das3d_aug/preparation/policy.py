@@ -12,10 +12,9 @@ from pathlib import Path
 
 from das3d_aug.datasets import Dataset
 from das3d_aug.datasets.base import normal_entries
-from das3d_aug.errors import FileError, ParameterError, quoted
+from das3d_aug.errors import FileError, ParameterError, counted, quoted
 from das3d_aug.preparation.background import Resolved, judge
 from das3d_aug.preparation.settings import Preparation
-from das3d_aug.runs.causes import counted
 from das3d_aug.runs.folder import HEADER, recorded_settings
 
 __all__ = ["Decision", "policies_of", "recorded_policies", "resolve_foreground"]

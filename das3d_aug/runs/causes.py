@@ -5,14 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["by_cause", "counted"]
+__all__ = ["by_cause"]
 
 _NUMBER = re.compile(r"\d+")
-
-
-def counted(count: int, what: str) -> str:
-    """Return ``"1 image"``, ``"2 images"``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def by_cause(found: Iterable[tuple[str, str]], *, what: str = "images") -> list[str]:

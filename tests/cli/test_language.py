@@ -6,7 +6,8 @@ import click
 import pytest
 from das3d_cli.language import in_options
 
-from das3d_aug.runs.causes import by_cause, counted
+from das3d_aug.errors import counted
+from das3d_aug.runs.causes import by_cause
 
 
 @click.command()
