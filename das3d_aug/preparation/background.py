@@ -20,11 +20,11 @@ from das3d_aug.geometry import depth_to_points, to_unit
 from das3d_aug.preparation.plane import Plane, find_plane, within
 from das3d_aug.preparation.settings import Preparation
 
-__all__ = ["NO_POINTS", "Resolved", "has_points", "in_unit", "judge", "points_of", "without_plane"]
+__all__ = ["NO_PLANE", "NO_POINTS", "Resolved", "has_points", "in_unit", "judge", "points_of", "without_plane"]
 
 Resolved: TypeAlias = Literal["all", "plane"]
 
-NO_POINTS = "the data has neither points nor a camera"
+NO_PLANE, NO_POINTS = "no plane", "neither points nor a camera"
 _LEAST_PART = 1 / 2000  # of the image stands out, as for `das3d_aug.find_foreground`
 _FLAT = 0.33  # of the distance: half of the plane's points lie nearer; of points spread evenly, 0.5
 _RISING = 0.5  # of what stands out by half the distance stands out by all of it
@@ -44,13 +44,13 @@ def judge(sample: Sample, settings: Preparation) -> tuple[Resolved, str]:
     if sample.depth is None:
         return "all", "no depth"
     if not has_points(sample):
-        return "all", "neither points nor a camera"
+        return "all", NO_POINTS
     if settings.distance == 0:
         return "all", "a distance of 0"
     points, valid = points_of(sample), sample.need("valid")
     plane, _ = _main_plane(points, valid, settings, sample)
     if plane is None:
-        return "all", "no plane"
+        return "all", NO_PLANE
     if _is_background(points, valid, plane, in_unit(settings.distance, settings, sample)):
         return "plane", "something stands out of a plane"
     return "all", "nothing stands out of a plane"
@@ -101,7 +101,7 @@ def without_plane(
         if rest.any():
             return rest, plane, []
         trouble = f"everything lies within {settings.distance:g} {settings.unit} of the best one"
-    return valid, None, [f"no plane: {trouble}"]
+    return valid, None, [f"{NO_PLANE}: {trouble}"]
 
 
 def _main_plane(

@@ -13,13 +13,17 @@ from pathlib import Path
 from das3d_aug.datasets import Dataset
 from das3d_aug.datasets.base import normal_entries
 from das3d_aug.errors import FileError, ParameterError, counted, quoted
-from das3d_aug.preparation.background import Resolved, judge
+from das3d_aug.preparation.background import NO_PLANE, NO_POINTS, Resolved, judge
 from das3d_aug.preparation.settings import Preparation
 from das3d_aug.runs.folder import HEADER, recorded_settings
 
 __all__ = ["Decision", "policies_of", "recorded_policies", "resolve_foreground"]
 
 _LOOKED_AT = 15  # good images of a category, evenly spread over them
+_ADVICE = {
+    NO_PLANE: " (if there is a background, mark the part in foreground/)",
+    NO_POINTS: " (if there is a background, give the camera, or mark the part in foreground/)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,8 @@ class Decision:
         if not self.looked:
             return f"{about} of which no good one can be judged"
         kept = "kept whole" if self.policy == "all" else "without the plane"
-        return f"{about} {kept}: {self.why} in {self.agreeing} of {counted(self.looked, 'good image')}"
+        advice = _ADVICE.get(self.why, "")
+        return f"{about} {kept}: {self.why} in {self.agreeing} of {counted(self.looked, 'good image')}{advice}"
 
 
 def resolve_foreground(dataset: Dataset, settings: Preparation) -> dict[str, Decision]:

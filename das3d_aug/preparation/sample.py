@@ -23,7 +23,7 @@ from das3d_aug.datasets.prepared import Normalisation
 from das3d_aug.datasets.samples import Images
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.geometry import Camera
-from das3d_aug.preparation.background import NO_POINTS, has_points, in_unit, judge, points_of, without_plane
+from das3d_aug.preparation.background import NO_PLANE, NO_POINTS, has_points, in_unit, judge, points_of, without_plane
 from das3d_aug.preparation.cluster import largest_cluster
 from das3d_aug.preparation.plane import Plane
 from das3d_aug.preparation.resize import parse_size, resize_sample
@@ -163,7 +163,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
     policy = judge(sample, settings)[0] if settings.foreground == "auto" else settings.foreground
     remove_plane = sample.foreground is None and settings.distance > 0 and policy == "plane"
     if remove_plane and settings.fallback == "keep" and not has_points(sample):
-        remove_plane, troubles = False, [f"no plane: {NO_POINTS}"]
+        remove_plane, troubles = False, [f"{NO_PLANE}: the data has {NO_POINTS}"]
     if remove_plane or settings.cluster_distance > 0 or settings.xyz:
         points = points_of(sample)
         if remove_plane:

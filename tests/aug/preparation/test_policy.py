@@ -150,7 +150,10 @@ def test_a_bare_table_among_parts_is_left_to_the_fallback(tmp_path: Path) -> Non
 
 def test_without_a_camera_the_run_says_so(tmp_path: Path) -> None:
     summary = prepare(table(tmp_path / "parts", camera=False), tmp_path / "out", settings=AUTO, unit="m")
-    assert summary.decision == "4 images kept whole: neither points nor a camera in 4 of 4 good images"
+    assert summary.decision == (
+        "4 images kept whole: neither points nor a camera in 4 of 4 good images (if there is a background, give the "
+        "camera, or mark the part in foreground/)"
+    )
 
 
 def test_marked_parts_are_used_and_said(tmp_path: Path) -> None:
