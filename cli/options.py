@@ -108,6 +108,11 @@ def preparation_options(command: Command) -> Command:
     for option in reversed(
         (
             click.option(
+                "--foreground",
+                type=click.Choice(["all", "plane"]),
+                help="Where the part is, if not as trained: everywhere, or not on the plane.",
+            ),
+            click.option(
                 "--distance", type=float, metavar="METRES", help="Removed around the plane, if not as trained."
             ),
             click.option(
@@ -152,6 +157,9 @@ def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any]
     with progress_bar("preparing") as progress:
         source = open_source(data, config=config, cache=cache, progress=progress, **chosen)
     voice().warn(source.warnings)
+    if source.decision:
+        voice().tell(foreground=source.decision)
+        voice().say(f"foreground: {source.decision}")
     return source
 
 

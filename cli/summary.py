@@ -20,6 +20,8 @@ def show_summary(
     from rich.console import Console  # lazily: --help must not load it
     from rich.table import Table
 
+    from das3d_aug.errors import counted
+
     said = voice()
     said.tell(
         out=summary.out,
@@ -30,8 +32,8 @@ def show_summary(
     )
     table = Table(show_header=False, box=None)
     table.add_row("source", summary.how)
-    table.add_row("written", f"{summary.written} samples, {summary.written / elapsed:.1f} per second")
-    table.add_row("complete before", f"{summary.kept} samples")
+    table.add_row("written", f"{counted(summary.written, 'sample')}, {summary.written / elapsed:.1f} per second")
+    table.add_row("complete before", counted(summary.kept, "sample"))
     for row in rows:
         table.add_row(*row)
     total = sum(summary.seconds.values()) or 1.0
@@ -42,7 +44,7 @@ def show_summary(
     said.warn(warnings, what="samples")
     said.fail(summary.failures, what="sources")
     if summary.failures:
-        said.say(f"{len(summary.failures)} sources failed; mend them and run the same command again")
+        said.say(f"{counted(len(summary.failures), 'source')} failed; mend what fails and run the same command again")
     else:
         said.say(f"next: {after}")
 

@@ -10,7 +10,7 @@ import reprlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Das3dError", "FileError", "ForegroundError", "ParameterError", "brief", "quoted"]
+__all__ = ["Das3dError", "FileError", "ForegroundError", "ParameterError", "brief", "counted", "quoted"]
 
 _LONGEST = 80  # characters that a message takes from what it is about
 
@@ -45,6 +45,11 @@ class FileError(Das3dError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+def counted(count: int, what: str) -> str:
+    """Return ``"1 image"``, ``"2 images"``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def quoted(value: Any) -> str:

@@ -30,10 +30,11 @@ def demo_data(out: Path, **options: Any) -> None:
 
     An interrupted run is completed by the same command.
     """
+    from das3d_aug.errors import counted
     from das3d_aug.generation import write_demo_set
 
     voice().go_on = ANEW
     with progress_bar() as progress:
         count = write_demo_set(out, progress=progress, **given(options))
     voice().tell(out=out, samples=count)
-    voice().say(f"{out}: {count} samples; next: das3d-aug preview {out}")
+    voice().say(f"{out}: {counted(count, 'sample')}; next: das3d-aug preview {out}")

@@ -44,6 +44,7 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
 
     An interrupted run is completed by the same command.
     """
+    from das3d_aug.errors import counted
     from das3d_aug.generation import generate as run
 
     voice().go_on = ANEW
@@ -56,7 +57,11 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
         summary,
         time.perf_counter() - start,
         warnings=summary.warnings,
-        rows=(("format", summary.format), ("left out", f"{summary.left_out} anomalous sources"), *_rows(breakdown)),
+        rows=(
+            ("format", summary.format),
+            ("left out", counted(summary.left_out, "anomalous source")),
+            *_rows(breakdown),
+        ),
         after=f"train on {summary.out}, or make one of its samples again with das3d-aug replay",
     )
     return 1 if summary.failures else 0
@@ -64,10 +69,11 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the rows of a breakdown: what all samples in the folder are."""
+    from das3d_aug.errors import counted
+
     kinds = (("colour only", "rgb"), ("depth only", "depth"), ("both", "both"), ("normal", "normal"))
-    rows = [
-        ("in the folder", f"{found['samples']} samples: " + ", ".join(f"{found[key]} {name}" for name, key in kinds))
-    ]
+    shares = ", ".join(f"{found[key]} {name}" for name, key in kinds)
+    rows = [("in the folder", f"{counted(found['samples'], 'sample')}: {shares}")]
     for name, key, unit, factor in (
         ("defect size", "pixels", "px", 1),
         ("defect area", "area", "mm²", 1),

@@ -19,7 +19,7 @@ from ..voice import ANEW, voice
 
 __all__ = ["prepare"]
 
-_SETTINGS = ("distance", "size", "normalise", "fallback", "xyz")
+_SETTINGS = ("foreground", "distance", "size", "normalise", "fallback", "xyz")
 
 
 @click.command()
@@ -33,7 +33,12 @@ _SETTINGS = ("distance", "size", "normalise", "fallback", "xyz")
     show_default=True,
     help="What is done: as in DAS3D, or as in 3D-ADS (padded to a square, the largest cluster only).",
 )
-@click.option("--distance", type=float, metavar="METRES", help="Removed around the plane; 0 nothing.  [default: 0.005]")
+@click.option(
+    "--foreground",
+    type=click.Choice(["auto", "all", "plane"]),
+    help="Where the part is: not on the plane, or everywhere; auto asks the good images.  [default: plane]",
+)
+@click.option("--distance", type=float, metavar="METRES", help="Removed around the plane.  [default: 0.005]")
 @click.option("--size", metavar="N|HxW", help="Size of the result.  [default: 256]")
 @click.option("--normalise", type=click.Choice(["image", "dataset", "none"]), help="Range of (0, 1).  [default: image]")
 @click.option(
@@ -66,6 +71,9 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
     elapsed = time.perf_counter() - start
     if sheet is not None:
         _draw(sheet, source, settings, given(options))
+    if summary.decision:
+        voice().tell(foreground=summary.decision)
+        voice().say(f"foreground: {summary.decision}")
     show_summary(summary, elapsed, warnings=summary.warnings, after=f"das3d-aug preview {summary.out}")
     return 1 if summary.failures else 0
 

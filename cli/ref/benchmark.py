@@ -38,6 +38,7 @@ def benchmark(
 
     An interrupted run is completed by the same command; further seeds, modes and categories join the folder.
     """
+    from das3d_aug.errors import counted
     from das3d_ref.studies.benchmark import benchmark as run
     from das3d_ref.studies.cells import Study
 
@@ -48,5 +49,5 @@ def benchmark(
     with progress_bar("benchmark") as progress:
         found = run(study, out, modes=modes or _MODES, progress=progress, report=said.say, **shared)
     said.tell(out=out, cells=len(found.results))
-    said.say(f"{out}: {len(found.results)} cells; see tables.md, tables.tex, results.csv and results.json")
+    said.say(f"{out}: {counted(len(found.results), 'cell')}; see tables.md, tables.tex, results.csv and results.json")
     return show_failures(found.failures)

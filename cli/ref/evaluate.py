@@ -34,7 +34,7 @@ def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, comp
     from das3d_ref.evaluation import evaluate as run
     from das3d_ref.model import Detector
 
-    otherwise = given({name: options.pop(name) for name in ("distance", "fallback")})
+    otherwise = given({name: options.pop(name) for name in ("foreground", "distance", "fallback")})
     detector = Detector.load(model).adjusted(**otherwise)
     source = open_source_of(data, detector.config, model, options)
     with progress_bar("testing") as progress:

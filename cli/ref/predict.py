@@ -39,10 +39,11 @@ __all__ = ["predict"]
 def predict(model: Path, source: Path, out: Path, false_positives: float | None, **options: Any) -> int:
     """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay."""
     from das3d_aug.datasets import open_dataset
+    from das3d_aug.errors import counted
     from das3d_ref.evaluation import predict_all, predict_pair
     from das3d_ref.model import Detector
 
-    otherwise = given({name: options.pop(name) for name in ("distance", "fallback")})
+    otherwise = given({name: options.pop(name) for name in ("foreground", "distance", "fallback")})
     chosen = given(options)
     _check_options(source, chosen)
     detector = Detector.load(model).adjusted(**otherwise)
@@ -59,7 +60,7 @@ def predict(model: Path, source: Path, out: Path, false_positives: float | None,
     said.fail(found.failures)
     said.tell(out=out, images=count, judged=found.judged, anomalous=found.anomalous, threshold=detector.threshold)
     said.say(
-        f"{out}: {found.judged} of {count} images judged, {found.anomalous} anomalous (score above "
+        f"{out}: {found.judged} of {counted(count, 'image')} judged, {found.anomalous} anomalous (score above "
         f"{detector.threshold:.4f}); see predictions.jsonl and overlays/"
     )
     if (expected := detector.expected) is not None:

@@ -64,7 +64,7 @@ def train(
     if data is None:
         data, options["category"] = _demo_set(options["workers"]), options["category"] or "biscuit"
     source = open_source_of(data, config, model, options)
-    if is_main() and (good := len(source.train) + len(source.validation)) < _FEW:
+    if is_main() and 1 < (good := len(source.train) + len(source.validation)) < _FEW:
         said.warn([(str(data), f"has {good} good images: what varies among good parts is hardly known of so few")])
     with progress_bar("training") as progress:
 

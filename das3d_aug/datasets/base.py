@@ -19,7 +19,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_bytes, read_colour, read_plane, read_rgb
 from das3d_aug.files.decode import JPEG_SUFFIXES
 
-__all__ = ["Dataset", "Entry", "Sample", "check_size"]
+__all__ = ["Dataset", "Entry", "Sample", "check_size", "normal_entries"]
 
 _MODES = ("rgb", "depth", "rgbd")
 _DEPTH = frozenset({"depth", "xyz", "info_depth"})
@@ -241,6 +241,13 @@ def _without(entries: Iterable[Entry], roles: Set[str]) -> Iterator[Entry]:
         files = {role: path for role, path in entry.files.items() if role not in roles}
         if files.keys() & ({"rgb"} | _DEPTH):
             yield replace(entry, files=files)
+
+
+def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
+    """Return the samples to start from: not labelled anomalous, of the train split if there is one."""
+    normal = [entry for entry in dataset.entries if entry.label != 1]
+    train = [entry for entry in normal if entry.split == "train"]
+    return tuple(train or normal)
 
 
 def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: tuple[int, ...]) -> None:

@@ -34,7 +34,7 @@ from das3d_aug.datasets.listing import Group, list_groups
 from das3d_aug.datasets.names import shown
 from das3d_aug.datasets.samples import measured
 from das3d_aug.datasets.write_checks import known_shapes, safe_parts
-from das3d_aug.errors import FileError, ParameterError, quoted
+from das3d_aug.errors import FileError, ParameterError, counted, quoted
 from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_yaml
 from das3d_aug.geometry import Intrinsics
 
@@ -93,7 +93,8 @@ class EyecandiesDataset(Dataset):
         groups = [group for group in _groups(root) if any(group.folder.glob("[0-9]*_depth.png"))]
         if not groups:
             return None
-        return f"<id>_depth.png in {len(groups)} folders such as {groups[0].folder.relative_to(root).as_posix()}/"
+        first = groups[0].folder.relative_to(root).as_posix()
+        return f"<id>_depth.png in {counted(len(groups), 'folder')} such as {first}/"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:

@@ -41,7 +41,7 @@ from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
 from das3d_aug.datasets.stored import NAMES, STATED, Meaning
 from das3d_aug.datasets.write_checks import known_shapes, safe_parts
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.files import (
     camera_file,
     contained,
@@ -129,7 +129,9 @@ class FolderDataset(Dataset):
             ]
         if forms:
             group, form = forms[0]
-            return f"{form} in {len(forms)} folders such as {shown(group.folder.relative_to(root).as_posix())}/"
+            return (
+                f"{form} in {counted(len(forms), 'folder')} such as {shown(group.folder.relative_to(root).as_posix())}/"
+            )
         if groups:
             return None
         count = len(visible(root, COLOUR))

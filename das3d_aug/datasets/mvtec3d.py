@@ -18,7 +18,7 @@ from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_files, list
 from das3d_aug.datasets.names import shown
 from das3d_aug.datasets.pairing import entries_of, look_around, masks_of, strangers
 from das3d_aug.datasets.write_checks import checked_key, known_shapes
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, counted
 from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array
 from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth
 
@@ -56,7 +56,7 @@ class MVTec3DDataset(Dataset):
         if layout != cls.layout:
             return None
         example = shown(groups[0].folder.relative_to(root).as_posix())
-        return f"rgb/ beside xyz/ in {len(groups)} folders such as {example}/, {mark}"
+        return f"rgb/ beside xyz/ in {counted(len(groups), 'folder')} such as {example}/, {mark}"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:

@@ -19,6 +19,7 @@ from das3d_aug.datasets.listing import COLOUR, Findings, Group, list_groups, vis
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, is_eyecandies, look_around, mixed_roles, told_apart
 from das3d_aug.datasets.write_checks import checked_key, known_shapes
+from das3d_aug.errors import counted
 from das3d_aug.files import encode_mask, encode_png
 
 __all__ = ["MVTecADDataset", "encode_mvtec_ad"]
@@ -36,7 +37,8 @@ class MVTecADDataset(Dataset):
         groups = list(_groups(root))
         if not groups or any(form_of(group.folder) or told_apart(group.folder) for group in list_groups(root)):
             return None
-        return f"images in {len(groups)} folders such as {shown(groups[0].folder.relative_to(root).as_posix())}/"
+        first = shown(groups[0].folder.relative_to(root).as_posix())
+        return f"images in {counted(len(groups), 'folder')} such as {first}/"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:

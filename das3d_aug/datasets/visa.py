@@ -20,7 +20,7 @@ from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.listing import COLOUR, MASKS, Findings, Group, list_files, list_folders
 from das3d_aug.datasets.names import shown
 from das3d_aug.datasets.pairing import entries_of
-from das3d_aug.errors import FileError
+from das3d_aug.errors import FileError, counted
 from das3d_aug.files import contained, read_bytes
 
 __all__ = ["VisADataset"]
@@ -40,7 +40,8 @@ class VisADataset(Dataset):
         groups = list(_groups(root))
         if not groups:
             return None
-        return f"images in {len(groups)} folders such as {shown(groups[0].folder.relative_to(root).as_posix())}/"
+        first = shown(groups[0].folder.relative_to(root).as_posix())
+        return f"images in {counted(len(groups), 'folder')} such as {first}/"
 
     @classmethod
     def load(cls, root: Path, how: str, **options: Any) -> Self:

@@ -3,9 +3,10 @@
 Here lives what turns samples into written samples.  It may import everything but previews and transforms.
 """
 
+from das3d_aug.datasets.base import normal_entries
 from das3d_aug.generation.breakdown import Breakdown, Spread
 from das3d_aug.generation.demo_data import write_demo_set
 from das3d_aug.generation.replaying import Replay, replay
-from das3d_aug.generation.run import Summary, generate, normal_entries
+from das3d_aug.generation.run import Summary, generate
 
 __all__ = ["Breakdown", "Replay", "Spread", "Summary", "generate", "normal_entries", "replay", "write_demo_set"]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, counted
 from das3d_aug.geometry import to_unit
 
 __all__ = ["FIGURES", "Breakdown", "Collected", "Spread"]
@@ -129,7 +129,7 @@ class Collected:
         anomalous = [one for one in every if one.kind != "normal"]
         moved = [one for one in anomalous if one.kind != "rgb" and one.relative > 0]
         return tuple(
-            (f"{len(found)} of {len(among)} samples, such as {found[0].sample}", text)
+            (f"{len(found)} of {counted(len(among), 'sample')}, such as {found[0].sample}", text)
             for among, says, enough, text in (
                 (moved, _too_deep, _many, _TOO_DEEP),
                 (moved, _off, _many, _OFF_SCALE),

@@ -33,7 +33,8 @@ from typing import Any
 import das3d_aug
 from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.datasets.base import normal_entries
+from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.generation.breakdown import Breakdown, Collected
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
@@ -54,7 +55,7 @@ from das3d_aug.runs.folder import (
 from das3d_aug.runs.workers import unordered_map
 from das3d_aug.synthesis import Policy, Recipe
 
-__all__ = ["Summary", "generate", "normal_entries"]
+__all__ = ["Summary", "generate"]
 
 _SAMPLES_PER_TASK = 16  # one reading of the source for all of them; an interruption waits for one task
 
@@ -276,19 +277,12 @@ def generate(
         left_out=sum(entry.label == 1 for entry in dataset.entries),
         failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
         warnings=(
-            *((f"{len(positions)} sources", text) for text, positions in sorted(tally.warnings.items())),
+            *((counted(len(positions), "source"), text) for text, positions in sorted(tally.warnings.items())),
             *collected.warnings(),
         ),
         breakdown=collected.breakdown(),
         seconds=tally.seconds,
     )
-
-
-def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
-    """Return the samples to start from: not labelled anomalous, of the train split if there is one."""
-    normal = [entry for entry in dataset.entries if entry.label != 1]
-    train = [entry for entry in normal if entry.split == "train"]
-    return tuple(train or normal)
 
 
 def _first_readable(dataset: Dataset, entries: tuple[Entry, ...]) -> Sample:

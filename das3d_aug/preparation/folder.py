@@ -2,7 +2,8 @@
 
 The folder has the layout "prepared" (`das3d_aug.datasets.prepared`), and beside it:
 
-* ``das3d.json``: the settings, written first; a run with other settings is refused;
+* ``das3d.json``: the settings, written first; a run with other settings is refused, and what ``foreground="auto"`` was
+  when the folder was begun, one policy or one a category, stays so;
 * ``records/<key>.json``: what is known of a sample, written after its files, so it marks the sample as complete; its
   key is the SHA-256 of the source's files, the camera and the settings;
 * ``prepared.json``, then ``manifest.json`` with the SHA-256 of every file, written last.
@@ -19,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ from typing import Any
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.prepared import LISTING, encode_prepared
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, counted
+from das3d_aug.preparation.policy import policies_of
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
 from das3d_aug.runs.folder import (
@@ -63,6 +65,8 @@ class PreparationSummary:
         The layout of the source and how it was recognised.
     written, kept : int
         Samples made by this run, and samples that were complete before it.
+    decision : str
+        What ``foreground="auto"`` was for how many images and why, in a line; empty where it was not asked for.
     failures : tuple of (path, reason)
         Sources that could not be prepared, in the order of the listing.
     warnings : tuple of (key, reason)
@@ -77,6 +81,7 @@ class PreparationSummary:
     how: str
     written: int
     kept: int
+    decision: str
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
     seconds: Mapping[str, float]
@@ -87,7 +92,7 @@ class _Job:
     """What all samples of a run share."""
 
     dataset: Dataset
-    settings: Preparation
+    settings: Mapping[str, Preparation]
     common: Mapping[str, Any]
     out: Path
 
@@ -157,20 +162,24 @@ def prepare(
     dataset = open_dataset(source, layout=layout, **dataset_options)
     if not dataset.entries:
         raise FileError(source, f"has no sample ({dataset.how})")
-    common = {
-        "version": das3d_aug.__version__,
-        "layout": dataset.layout,
-        "options": dataset_options,
-        **settings.to_dict(),
-    }
-    job = _Job(dataset=copy(dataset), settings=settings, common=common, out=out)
-    job.dataset.entries = ()  # a task brings its own entry
     asked = dataset.entries[:limit]
     written = kept = 0
     seconds = [0.0] * len(_PARTS)
     failures = {}
     said: Counter[str] = Counter()
     with sole_writer(out, wait=wait):
+        policies, decision = policies_of(out, dataset, settings)
+        by_category = {name: replace(settings, foreground=policy) for name, policy in policies.items()}
+        several = len(set(policies.values())) > 1
+        common = {
+            "version": das3d_aug.__version__,
+            "layout": dataset.layout,
+            "options": dataset_options,
+            **next(iter(by_category.values())).recorded(),
+            **({"foreground": policies} if several else {}),
+        }
+        job = _Job(dataset=copy(dataset), settings=by_category, common=common, out=out)
+        job.dataset.entries = ()  # a task brings its own entry
         claim(out, source=source, textures=None, settings=common)
         with contextlib.closing(unordered_map(partial(_make, job), asked, workers=workers)) as outcomes:
             for done, outcome in enumerate(outcomes, 1):
@@ -197,10 +206,11 @@ def prepare(
         how=dataset.how,
         written=written,
         kept=kept,
+        decision=decision,
         failures=tuple(failures[entry.key] for entry in asked if entry.key in failures),
         warnings=(
             *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
-            *((f"{count} samples", text) for text, count in sorted(said.items())),
+            *((counted(count, "sample"), text) for text, count in sorted(said.items())),
         ),
         seconds=dict(zip(_PARTS, seconds, strict=True)),
     )
@@ -222,7 +232,7 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
         before = _record(job.out, entry)
         if before is not None and before["key"] == key:
             return _Outcome(key=entry.key, said=sample.warnings, seconds=(clock[1] - clock[0], 0.0, 0.0))
-        prepared = remove_and_resize(sample, job.settings)
+        prepared = remove_and_resize(sample, job.settings[entry.category])
         clock.append(time.perf_counter())
         files = encode_prepared(
             entry.key,

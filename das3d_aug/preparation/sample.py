@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._arguments import frozen
 from das3d_aug.datasets import Sample
 from das3d_aug.datasets.prepared import Normalisation
 from das3d_aug.datasets.samples import Images
 from das3d_aug.errors import ForegroundError, ParameterError
-from das3d_aug.geometry import Camera, depth_to_points, to_unit
+from das3d_aug.geometry import Camera
+from das3d_aug.preparation.background import NO_PLANE, NO_POINTS, has_points, in_unit, judge, points_of, without_plane
 from das3d_aug.preparation.cluster import largest_cluster
-from das3d_aug.preparation.plane import Plane, find_plane, within
+from das3d_aug.preparation.plane import Plane
 from das3d_aug.preparation.resize import parse_size, resize_sample
 from das3d_aug.preparation.settings import Preparation
 
@@ -89,10 +89,11 @@ def prepare_sample(
     Parameters
     ----------
     sample : Sample
-        With points, or depth and a camera, unless its foreground is known or ``distance`` is 0; or colour alone, of
-        which no plane can be removed.
+        With points, or depth and a camera, unless its foreground is known or no plane is looked for; or colour alone,
+        of which no plane can be removed.
     settings : Preparation, optional
-        What is done; `Preparation.paper` without it.
+        What is done; `Preparation.paper` without it.  ``foreground="auto"`` judges this sample alone; what belongs to a
+        data set is prepared as that is (`resolve_foreground`).
     normalisation : Normalisation, optional
         The range of the data set, needed for ``normalise="dataset"``.
 
@@ -159,13 +160,14 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
         raise ForegroundError(f"{key}: nothing is left: no pixel has a measured depth")
     foreground = measured if sample.foreground is None else sample.foreground & measured
     xyz, plane, troubles = None, None, []
-    remove_plane = sample.foreground is None and settings.distance > 0
-    if remove_plane and settings.fallback == "keep" and not _has_points(sample):
-        remove_plane, troubles = False, ["no plane: the data has neither points nor a camera"]
+    policy = judge(sample, settings)[0] if settings.foreground == "auto" else settings.foreground
+    remove_plane = sample.foreground is None and settings.distance > 0 and policy == "plane"
+    if remove_plane and settings.fallback == "keep" and not has_points(sample):
+        remove_plane, troubles = False, [f"{NO_PLANE}: the data has {NO_POINTS}"]
     if remove_plane or settings.cluster_distance > 0 or settings.xyz:
-        points = _points(sample)
+        points = points_of(sample)
         if remove_plane:
-            foreground, plane, trouble = _without_plane(points, foreground, settings, sample)
+            foreground, plane, trouble = without_plane(points, foreground, settings, sample)
             troubles += trouble
         if settings.cluster_distance > 0:
             foreground, trouble = _one_cluster(points, foreground, settings, sample)
@@ -174,7 +176,7 @@ def remove_and_resize(sample: Sample, settings: Preparation) -> Prepared:
             xyz = np.where(foreground[:, :, None], points, np.float32(0))
     if troubles and settings.fallback == "error":
         raise ForegroundError(
-            f"{key}: {'; '.join(troubles)}; fallback='keep' keeps everything, distance=0 looks for no plane"
+            f"{key}: {'; '.join(troubles)}; fallback='keep' keeps everything, foreground='all' looks for no plane"
         )
     if not foreground.any():
         raise ForegroundError(f"{key}: nothing is left: no valid depth, or an empty foreground")
@@ -234,70 +236,16 @@ def _prepared(
     )
 
 
-def _has_points(sample: Sample) -> bool:
-    return sample.xyz is not None or sample.intrinsics is not None
-
-
-def _points(sample: Sample) -> NDArray[np.float32]:
-    if sample.xyz is not None:
-        return frozen(np.asarray(sample.xyz, np.float32))
-    if sample.intrinsics is None:
-        raise ParameterError(
-            f"{sample.entry.key}: a plane is found in points: give xyz/, or the camera as intrinsics.json; or mark "
-            "the part in foreground/, or look for no plane with distance=0"
-        )
-    return frozen(depth_to_points(sample.need("depth"), sample.intrinsics))
-
-
-def _without_plane(
-    xyz: NDArray[np.float32], valid: NDArray[np.bool_], settings: Preparation, sample: Sample
-) -> tuple[NDArray[np.bool_], Plane | None, list[str]]:
-    """Return what does not lie on the plane, and the plane; or everything, and why there is no plane."""
-    distance, ransac_distance = (
-        _in_unit(length, settings, sample) for length in (settings.distance, settings.ransac_distance)
-    )
-    plane, share = find_plane(
-        xyz,
-        valid,
-        border=settings.border,
-        distance=ransac_distance,
-        points=settings.ransac_points,
-        trials=settings.ransac_trials,
-        refit=settings.refit,
-        seed=settings.seed,
-    )
-    if plane is None:
-        trouble = f"no plane: fewer than {settings.ransac_points} points in the border, or all on a line"
-    elif share < settings.min_share:
-        trouble = f"no plane: the best one holds {share:.0%} of the border's points, not {settings.min_share:.0%}"
-    else:
-        rest = valid & ~within(xyz, plane, distance)
-        if rest.any():
-            return rest, plane, []
-        trouble = f"no plane: everything lies within {settings.distance:g} {settings.unit} of the best one"
-    return valid, None, [trouble]
-
-
 def _one_cluster(
     xyz: NDArray[np.float32], inside: NDArray[np.bool_], settings: Preparation, sample: Sample
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Return the largest cluster; or everything, and that there is none."""
-    distance = _in_unit(settings.cluster_distance, settings, sample)
+    distance = in_unit(settings.cluster_distance, settings, sample)
     cluster = largest_cluster(xyz, inside, distance=distance, points=settings.cluster_points)
     if cluster.any():
         return cluster, []
     reach = f"{settings.cluster_distance:g} {settings.unit}"
     return inside, [f"no cluster: nowhere are {settings.cluster_points} points within {reach} of one"]
-
-
-def _in_unit(length: float, settings: Preparation, sample: Sample) -> float:
-    try:
-        return float(to_unit(length, settings.unit, sample.unit))
-    except ParameterError:
-        raise ParameterError(
-            f"{sample.entry.key}: distances are in {settings.unit!r} and the depth in {sample.unit!r}: name its unit "
-            "with unit="
-        ) from None
 
 
 def padded_square(height: int, width: int) -> tuple[int, int, int]:

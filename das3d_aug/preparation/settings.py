@@ -16,6 +16,7 @@ _CHOICES = {
     "refit": ("border", "image"),
     "normalise": ("image", "dataset", "none"),
     "fallback": ("error", "keep"),
+    "foreground": ("auto", "all", "plane"),
 }
 
 
@@ -27,6 +28,10 @@ class Preparation:
     ----------
     distance : float
         Points nearer to the plane are background, on either side of it (paper: 0.005 m); 0 removes nothing.
+    foreground : {"plane", "all", "auto"}
+        Where the part is in samples that do not mark it.  "plane": the plane through the border is background.  "all":
+        every valid pixel, for parts that fill the image.  "auto": "plane" if that is flat and something stands out of
+        it, else "all", also without points and camera; a data set has one answer (`resolve_foreground`).
     ransac_distance : float
         Points nearer to a trial's plane vote for it (3D-ADS: 0.004 m).
     ransac_points, ransac_trials : int
@@ -55,7 +60,8 @@ class Preparation:
     normalise : {"image", "dataset", "none"}
         Depth to (0, 1) by the range of the image, by that of all normal training images, or not at all.
     fallback : {"error", "keep"}
-        If no plane or no cluster is found: refuse the sample, or keep all of it and warn.
+        If no plane or no cluster is found: refuse the sample, or keep all of it and warn.  With "auto" this is for the
+        single samples that differ from their set.
     unit : str
         The unit of the three distances.  They are converted to the sample's (m, cm, mm, um); a sample of another
         unit needs them in that unit, named here.
@@ -69,6 +75,7 @@ class Preparation:
     """
 
     distance: float = 0.005
+    foreground: Literal["auto", "all", "plane"] = "plane"
     ransac_distance: float = 0.005
     ransac_points: int = 3
     ransac_trials: int = 1000
@@ -122,3 +129,7 @@ class Preparation:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings by name, for JSON."""
         return asdict(self)
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the settings as folders of prepared samples record them: "plane" is not, as before it was a choice."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("foreground", "plane")}

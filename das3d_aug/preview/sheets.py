@@ -29,7 +29,14 @@ from das3d_aug.generation import normal_entries
 from das3d_aug.generation.formats import colour_of
 from das3d_aug.generation.measuring import pixel_area
 from das3d_aug.geometry import to_unit
-from das3d_aug.preparation import Preparation, Prepared, parse_size, remove_and_resize, resize_sample
+from das3d_aug.preparation import (
+    Preparation,
+    Prepared,
+    parse_size,
+    remove_and_resize,
+    resize_sample,
+    resolve_foreground,
+)
 from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, with_scale_bar
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import AnomalyPair, Policy, Recipe, find_foreground, synthesize
@@ -221,9 +228,12 @@ def preparation_sheet(
     dataset = open_dataset(source, layout=layout, **dataset_options)
     if not dataset.entries:
         raise FileError(source, f"has no sample (layout {dataset.layout})")
+    decisions = resolve_foreground(dataset, settings) if settings.foreground == "auto" else {}
 
     def draw(index: int) -> list[Image]:
-        return _prepared_row(dataset, dataset.entries[index], settings)
+        entry = dataset.entries[index]
+        policy = decisions[entry.category].policy if decisions else settings.foreground
+        return _prepared_row(dataset, entry, replace(settings, foreground=policy))
 
     rows, _ = _rows(dataset.entries, _spread(count, len(dataset.entries)), draw, len(_PREPARED), on_failure)
     return np.vstack([line(_PREPARED, len(_PREPARED)), *rows])

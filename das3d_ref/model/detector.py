@@ -148,7 +148,7 @@ class Detector:
         ----------
         **preparation
             Fields of `das3d_aug.preparation.Preparation`, such as ``fallback="keep"`` for images without a plane or
-            ``distance=0`` for a part that fills the image.
+            ``foreground="all"`` for a part that fills the image.
 
         Raises
         ------

@@ -19,7 +19,9 @@ from accelerate import PartialState
 
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.errors import FileError, ParameterError, quoted
-from das3d_aug.preparation import Preparation, depth_range, prepare
+from das3d_aug.preparation import Preparation, depth_range, prepare, resolve_foreground
+from das3d_aug.preparation.background import Resolved
+from das3d_aug.preparation.policy import recorded_policies
 from das3d_aug.runs.causes import by_cause
 from das3d_aug.runs.folder import HEADER, recorded_settings
 from das3d_ref.config import Config
@@ -45,6 +47,10 @@ class Source:
         Images of which the background was kept, because no plane was found (``preparation.fallback = "keep"``).
     data : pathlib.Path or None
         Where the images were before they were prepared.
+    foreground : {"all", "plane"} or None
+        How they were prepared; what "auto" is for them.
+    decision : str
+        Why "auto" is that, in a line; empty where it was not asked for.
     """
 
     dataset: Dataset
@@ -53,6 +59,8 @@ class Source:
     test: tuple[Entry, ...]
     warnings: tuple[tuple[str, str], ...] = ()
     data: Path | None = None
+    foreground: Resolved | None = None
+    decision: str = ""
 
     def depth_range(self, config: Config) -> DepthRange | None:
         """Return the range of all training images, or None if each image has its own."""
@@ -63,13 +71,18 @@ class Source:
         return DepthRange(min(span.low for span in found), max(span.high for span in found), found[0].unit)
 
     def narrowed(self, config: Config) -> Config:
-        """Return the configuration with its mode narrowed to what the first normal image has: colour, depth or both.
+        """Return the configuration as it is for these images.
+
+        Its mode is narrowed to what the first normal image has, colour, depth or both, and ``preparation.foreground``
+        to what "auto" is, so that what a detector judges is prepared as what it has learnt from.
 
         Raises
         ------
         ParameterError
             If the mode looks at one of them alone, and the image has only the other.
         """
+        if self.foreground is not None:
+            config = replace(config, preparation=replace(config.preparation, foreground=self.foreground))
         sample = self.dataset.open(self.train[0])
         if sample.rgb is not None and sample.depth is not None:
             return config
@@ -131,16 +144,23 @@ def open_source(
     if category is not None and category not in names:
         known = ", ".join(name for name in names if name) or "none by name"
         raise ParameterError(f"category {category!r} is not in {root}; there are {known}")
-    settings = preparation_of(config)
+    settings, decision = preparation_of(config), ""
     warnings: tuple[tuple[str, str], ...] = ()
     if dataset.layout == "prepared":
-        _check_settings(root, settings)
+        policy: Resolved = next(iter(recorded_policies(root, [category or "".join(names)]).values()), "plane")
+        if settings.foreground == "auto":
+            settings, decision = replace(settings, foreground=policy), f"{policy}, as {root} was prepared"
+        _check_settings(root, settings, policy)
     else:
+        if settings.foreground == "auto":
+            for found in resolve_foreground(dataset.select(category=category), settings).values():  # one
+                settings, decision = replace(settings, foreground=found.policy), str(found)
         folder = root / category if category is not None and (root / category).is_dir() else root
-        key = json.dumps([str(folder.resolve()), settings.to_dict(), options], sort_keys=True, default=str)
+        key = json.dumps([str(folder.resolve()), settings.recorded(), options], sort_keys=True, default=str)
         out = Path(cache) / f"{folder.resolve().name}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
         made = in_turn(lambda: _prepare(folder, out, settings, workers, progress, options))
         dataset, warnings = open_dataset(out, layout="prepared"), made or ()
+    foreground: Resolved = "all" if settings.foreground == "all" else "plane"
     entries = [entry for entry in dataset.entries if category in (None, entry.category)]
     normal = [entry for entry in entries if entry.label != 1]
     train = [entry for entry in normal if entry.split == "train"] or [entry for entry in normal if not entry.split]
@@ -149,7 +169,7 @@ def open_source(
         validation = train[::_HELD_OUT]
         train = [entry for number, entry in enumerate(train) if number % _HELD_OUT]
     test = [entry for entry in entries if entry.split == "test"]
-    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings, root)
+    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings, root, foreground, decision)
 
 
 def in_turn(work: Callable[[], Any]) -> Any:
@@ -183,10 +203,10 @@ def _prepare(
     return summary.warnings
 
 
-def _check_settings(root: Path, settings: Preparation) -> None:
+def _check_settings(root: Path, settings: Preparation, policy: str) -> None:
     """Refuse a prepared folder that differs from what a detector would do to new images."""
     path = root / HEADER
-    found = recorded_settings(path)
+    found = recorded_settings(path) | {"foreground": policy}
     wanted = json.loads(json.dumps(settings.to_dict()))
     other = [
         f"{name} {quoted(found.get(name))}, not {value!r}"

@@ -6,6 +6,7 @@ import click
 import pytest
 from das3d_cli.language import in_options
 
+from das3d_aug.errors import counted
 from das3d_aug.runs.causes import by_cause
 
 
@@ -64,6 +65,14 @@ def test_a_setting_without_an_option_becomes_set() -> None:
         "colour='red' nothing"
     )
     assert in_options(said, settable).startswith("no plane; --fallback keep keeps")
+
+
+def test_one_is_singular() -> None:
+    assert [counted(count, "anomalous source") for count in (0, 1, 2)] == [
+        "0 anomalous sources",
+        "1 anomalous source",
+        "2 anomalous sources",
+    ]
 
 
 def test_a_cause_is_told_once() -> None:

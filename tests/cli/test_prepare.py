@@ -63,6 +63,19 @@ def test_options_reach_the_settings(parts: Path, tmp_path: Path) -> None:
     assert "other" in other.stderr
 
 
+def test_what_auto_is_is_said(parts: Path, tmp_path: Path) -> None:
+    done = run(parts, "--out", tmp_path / "out", "--foreground", "auto", "--limit", 1)
+    assert "2 images without the plane: something stands out of a plane in 2 of 2 good images" in done.stdout
+    assert "1 sample," in done.stdout
+    made = run(parts, "--out", tmp_path / "plane", "--limit", 1)
+    assert "foreground" not in made.stdout
+    paths = ("data/flange/train/good/depth/000.tiff", "das3d.json")
+    assert all((tmp_path / "out" / path).read_bytes() == (tmp_path / "plane" / path).read_bytes() for path in paths)
+    whole = run(parts, "--out", tmp_path / "all", "--foreground", "all")
+    assert whole.exit_code == 0
+    assert all(sample.foreground.mean() > 0.8 for sample in open_dataset(tmp_path / "all"))  # type: ignore[union-attr]
+
+
 def test_a_sample_without_a_plane(parts: Path, tmp_path: Path) -> None:
     scattered = np.random.default_rng(0).uniform(0.3, 3, (72, 72, 3)).astype(np.float32)
     put(parts / "flange/train/good/xyz/001.tiff", encode_tiff(scattered))
@@ -71,7 +84,7 @@ def test_a_sample_without_a_plane(parts: Path, tmp_path: Path) -> None:
     done = run(parts, "--out", tmp_path / "refused", "--sheet", tmp_path / "sheet.png")
     assert done.exit_code == 1
     assert f"das3d-aug: failed: {parts}/flange/train/good/001: no plane: the best one holds" in done.stderr
-    assert "mend them" in done.stdout
+    assert "mend what fails" in done.stdout
     assert "2 sources failed" in done.stdout
     assert read_rgb(tmp_path / "sheet.png").shape[0] > 300
     for path in parts.rglob("002.*"):
@@ -92,7 +105,7 @@ def test_what_fails_everywhere_is_not_told_of_every_sample(tmp_path: Path) -> No
     assert done.stderr.startswith(
         f"das3d-aug: failed: 25 sources, such as {tmp_path}/parts/0: a plane is found in points"
     )
-    assert done.stderr.endswith("or look for no plane with --distance 0\n")
+    assert done.stderr.endswith("or look for no plane with --foreground all\n")
     assert "25 sources failed" in done.stdout
 
 

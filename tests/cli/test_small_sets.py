@@ -51,8 +51,10 @@ def train(tmp_path: Path, *settings: str):
             ),
         ),
         ((NOISE, NOISE, NOISE), ("--set", "preparation.distance=0")),
+        ((NOISE, NOISE, NOISE), ("--set", "preparation.foreground=all")),
+        ((NOISE, NOISE, NOISE), ("--set", "preparation.foreground=auto")),
     ],
-    ids=["two", "sizes", "batch", "flat", "noise"],
+    ids=["two", "sizes", "batch", "flat", "distance", "all", "auto"],
 )
 def test_little_is_enough(tmp_path: Path, depths: tuple[np.ndarray, ...], settings: tuple[str, ...]) -> None:
     write(tmp_path / "parts", *depths)
@@ -67,7 +69,7 @@ def test_little_is_enough(tmp_path: Path, depths: tuple[np.ndarray, ...], settin
         ((DOME,), "two normal images are needed, one to learn from and one to validate with; there is 1"),
         ((DOME, DOME, EMPTY), "parts/2: nothing is left: no pixel has a measured depth; mend or remove what fails"),
         ((FLAT,) * 3, "3 images, such as {}/0: no plane: everything lies within 0.005 m of the best one; --set prep"),
-        ((DOME, NOISE), "--set preparation.fallback=keep keeps everything, --set preparation.distance=0 looks for no"),
+        ((DOME, NOISE), "keeps everything, --set preparation.foreground=all looks for no plane"),
     ],
     ids=["one", "empty", "flat", "noise"],
 )
@@ -86,13 +88,14 @@ def test_predict_has_what_its_errors_propose(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert done.stderr.startswith("das3d-ref: failed: 2 images, such as 0: no plane")
-    assert "--fallback keep keeps everything, --distance 0 looks for no plane" in done.stderr
+    assert "--fallback keep keeps everything, --foreground all looks for no plane" in done.stderr
     assert "0 of 2 images judged, 0 anomalous" in done.stdout
     kept = CliRunner().invoke(main, [*arguments, "--fallback", "keep"])
     assert kept.exit_code == 0, kept.output
     assert kept.stderr.startswith("das3d-ref: warning: 2 images, such as 0: no plane")
     assert kept.stderr.count("\n") == 1
     assert CliRunner().invoke(main, [*arguments, "--distance", "0"]).exit_code == 0
+    assert CliRunner().invoke(main, [*arguments, "--foreground", "all"]).exit_code == 0
 
 
 def test_maps_of_eight_bits_are_warned_of_and_a_report_has_its_day(

@@ -29,6 +29,7 @@ from das3d_aug.preparation import Preparation
         {"refit": "all"},
         {"normalise": True},
         {"fallback": "guess"},
+        {"foreground": "some"},
         {"size": "big"},
         {"seed": -1},
     ],

@@ -298,8 +298,9 @@ def test_new_images_may_be_prepared_otherwise_than_in_training(found):
         found.predict_sample(noise)
     with pytest.warns(UserWarning, match="everything is kept"):
         kept = found.adjusted(fallback="keep").predict_sample(noise)
-    whole = found.adjusted(distance=0).predict_sample(noise)
-    np.testing.assert_array_equal(kept.anomaly_map, whole.anomaly_map)
+    for otherwise in ({"distance": 0}, {"foreground": "all"}, {"foreground": "auto"}):
+        whole = found.adjusted(**otherwise).predict_sample(noise)
+        np.testing.assert_array_equal(kept.anomaly_map, whole.anomaly_map)
     assert found.config.preparation.fallback == "error"
     with pytest.raises(ParameterError, match="fallback must be one of"):
         found.adjusted(fallback="never")
