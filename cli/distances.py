@@ -11,16 +11,17 @@ __all__ = ["show_gaps"]
 
 
 def show_gaps(gaps: Mapping[str, Any]) -> None:
-    """Print a row for each figure: the medians of each first set and of the second, which all share, and distances."""
-    said, (first, *_) = voice(), gaps.values()
+    """Print a row for each figure: its median in each first set and in the second, which all share, and distances."""
+    said, (first, *others) = voice(), gaps.values()
     names = [name for name in first.distances if all(name in one.distances for one in gaps.values())]
-    heads = [f"{what} {name}".strip() for what in ("median", "distance", "KS") for name in gaps]
-    heads[len(gaps) : len(gaps)] = ["median real" if "after" in gaps else "median of B"]
-    said.say("  ".join([f"{'':11}", *(f"{head:>15}" for head in heads)]))
+    heads = [f"median {name}" for name in (*gaps, "real")] if others else ["median A", "median B"]
+    heads += [f"distance {name}".rstrip() for name in gaps]
+    heads += [] if others else ["KS"]
+    said.say("  ".join([f"{'':10}", *(f"{head:>15}" for head in heads)]))
     for name in names:
         found = [one.distances[name] for one in gaps.values()]
-        values = [one.medians[0] for one in found] + [found[0].medians[1]]
-        values += [one.wasserstein for one in found] + [one.ks for one in found]
-        said.say("  ".join([f"{name:11}", *(f"{value:15.3g}" for value in values)]))
+        values = [one.medians[0] for one in found] + [found[0].medians[1]] + [one.wasserstein for one in found]
+        values += [] if others else [found[0].ks]
+        said.say("  ".join([f"{name:10}", *(f"{value:15.3g}" for value in values)]))
     for name, one in gaps.items():
         said.say(f"told apart{f' {name}' if name else ''}: AUROC {one.auroc:.3f}, mean distance {one.wasserstein:.3f}")

@@ -20,6 +20,7 @@ from ..voice import voice
 __all__ = ["fit"]
 
 _ACROSS = 3
+_KIND = "kinds."
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -56,11 +57,19 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
     said.say(f"{defects} labelled defects on {samples} samples, beside what the recipe draws before and after the fit:")
     show_gaps({"before": fitted.before, "after": fitted.after})
     said.say("moved:")
-    told = [f"{name.removeprefix('kinds.')} {_worded(old)} -> {_worded(new)}" for name, (old, new) in changes.items()]
+    fields = {name: values for name, values in changes.items() if not name.startswith(_KIND)}
+    kinds = {name: values for name, values in changes.items() if name.startswith(_KIND)}
+    for name, values in fields.items():
+        said.say(f"  {_moved(name, values)}")
+    told = [_moved(name.removeprefix(_KIND), values) for name, values in kinds.items()]
     for first in range(0, len(told), _ACROSS):
-        said.say("  " + "".join(f"{text:36}" for text in told[first : first + _ACROSS]).rstrip())
+        said.say("  " + "".join(f"{text:30}" for text in told[first : first + _ACROSS]).rstrip())
     said.say(f"{out}, {sheet}: written")
-    said.say(f"next: das3d-aug generate {source} --recipe {out} --out DIR, or das3d-ref train --recipe {out}")
+    said.say(f"next: das3d-aug generate {source} --recipe {out} --out DIR, or das3d-ref train with --recipe {out}")
+
+
+def _moved(name: str, values: tuple[Any, Any]) -> str:
+    return f"{name} {_worded(values[0])} -> {_worded(values[1])}"
 
 
 def _worded(value: Any) -> str:

@@ -7,33 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.defects import statistics
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from das3d_aug.errors import ParameterError
-from das3d_aug.fitting import DefectStatistics, gap
+from das3d_aug.fitting import gap
 from das3d_aug.fitting.distance import COMPARED
 
 module = sys.modules["das3d_aug.fitting.distance"]
-
-
-def statistics(seed: int, count: int = 60, *, length: float = 0.1, spread: float = 0.3) -> DefectStatistics:
-    random = np.random.default_rng(seed)
-    lengths = length * np.exp(spread * random.normal(size=count))
-    return DefectStatistics(
-        sample=np.arange(count) // 2,
-        count=np.full((count + 1) // 2, 2.0),
-        pixels=lengths**2 * 1e4,
-        area=lengths**2 * random.uniform(0.2, 0.8, count),
-        length=lengths,
-        elongation=random.uniform(0.2, 1, count),
-        luminance=random.normal(-0.1, 0.1, count),
-        colour=random.uniform(0.1, 0.3, count),
-        height=random.normal(0.2, 0.1, count),
-        depth_change=random.normal(2, 1, count),
-        edge=random.uniform(0, 1, count),
-        unit="mm",
-    )
 
 
 def test_alike_sets_have_no_gap() -> None:

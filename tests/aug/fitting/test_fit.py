@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.defects import statistics
 
 from das3d_aug.datasets import Sample, encode_folder
 from das3d_aug.datasets.demo import make_part
@@ -15,6 +17,7 @@ from das3d_aug.fitting import DefectStatistics, fit, fit_folder, gap, gap_folder
 from das3d_aug.preview import defects_sheet
 from das3d_aug.synthesis import Recipe
 
+module = sys.modules["das3d_aug.fitting.fit"]  # the name in its room is the function's
 START = Recipe(kinds={"dent": 1, "crack": 1, "stain": 1, "fray": 0}, dropout=0.0, probability=0.5)
 TRUTH = Recipe(kinds={"dent": 1}, size=(0.15, 0.3), height=(0.2, 0.4), count=(1, 1), dropout=0.0)
 
@@ -70,11 +73,31 @@ def test_the_same_fit_every_time(real: list[Sample]) -> None:
     assert first != fit(seen, PARTS, recipe=START, draws=4, seed=3)
 
 
-def test_few_defects_move_the_weights_less(real: list[Sample]) -> None:
-    weights = [fit(measure(real[:count]), PARTS, recipe=START, draws=8).kinds for count in (5, 60)]
-    assert weights[0] is not None
-    assert weights[1] is not None
-    assert weights[0]["dent"] < weights[1]["dent"]
+def test_weights_go_to_what_looks_like_the_defects_and_a_quarter_stays_elsewhere() -> None:
+    library = {"dent": statistics(1), "crack": statistics(2, length=0.8), "cut": statistics(3, length=0.4)}
+    own = {"dent": 1.0, "crack": 2.0, "cut": 1.0}
+    few, many = (module._shares(statistics(4, count=count, length=0.8), library, own) for count in (6, 600))
+    assert sum(few.values()) == pytest.approx(1)
+    assert many["crack"] > few["crack"] > 0.5
+    assert many["crack"] - few["crack"] > 0.03  # few defects say less
+    assert all(share > 0.25 / 4 * 0.99 for share in (*few.values(), *many.values()))
+    mixed = replace(
+        statistics(5), length=np.concatenate([statistics(6).length[:30], statistics(7, length=0.4).length[:30]])
+    )
+    half = module._shares(mixed, library, own)
+    assert half["cut"] > many["cut"]
+    assert half["dent"] > many["dent"]
+
+
+def test_a_kind_of_many_pieces_is_drawn_less_often() -> None:
+    library = {"dent": statistics(1, each=1), "pits": statistics(2, each=6)}
+    real, start = statistics(3, each=3), Recipe(kinds={"dent": 1, "pits": 3, "paste": 2})
+    found = module._weighed(start, real, library, {"dent": 1.0, "pits": 3.0, "paste": 2.0}, {"dent": 0.5, "pits": 0.5})
+    assert found.kinds["dent"] == pytest.approx(6 * found.kinds["pits"], rel=0.01)
+    assert found.kinds["dent"] + found.kinds["pits"] == pytest.approx(4, rel=0.01)
+    assert found.kinds["paste"] == 2  # never seen, so nothing was learnt of it
+    each = (6 * 1 + 1 * 6) / 7  # pieces of a draw
+    assert found.count == (round(3 / each), round(2 * 3 / each) - round(3 / each))
 
 
 def test_the_papers_kind_has_its_own_ranges(real: list[Sample]) -> None:
