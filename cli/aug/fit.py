@@ -37,9 +37,11 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
     from das3d_aug.fitting import fit_folder
     from das3d_aug.preview import defects_sheet
 
+    sheet = out.with_suffix(".png") if sheet is None else sheet
+    if sheet == out:
+        raise click.UsageError(f"--out and --sheet must be two files, got {out} for both")
     with progress_bar("fitting") as progress:
         fitted = fit_folder(source, recipe=recipe_of(recipe), progress=progress, **given(options))
-    sheet = out.with_suffix(".png") if sheet is None else sheet
     write_atomic(out, fitted.to_toml().encode())
     write_atomic(sheet, encode_png(defects_sheet(fitted.pictures)))
     said = voice()

@@ -90,3 +90,6 @@ def test_a_set_without_defects_is_refused_in_one_line(tmp_path: Path) -> None:
         assert done.stderr.count("\n") == 1
         assert "no labelled defect" in done.stderr
     assert not (tmp_path / "r.toml").exists()
+    done = run("fit", good, "--out", tmp_path / "r.png")
+    assert done.exit_code == 2
+    assert "must be two files" in done.stderr
