@@ -11,11 +11,13 @@ import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from das3d_aug import Recipe
 from das3d_aug._arguments import as_float
-from das3d_aug.errors import ParameterError, brief, quoted
+from das3d_aug.errors import FileError, ParameterError, brief, quoted
+from das3d_aug.files import read_toml
 from das3d_aug.preparation import Preparation
 from das3d_ref.settings import (
     MODES,
@@ -116,6 +118,21 @@ class Config:
                 raise ParameterError(f"{quoted(name.strip())} is no setting; there are {', '.join(known)}")
             target[last] = _value(text.strip())
         return Config.from_dict(values)
+
+    def with_recipe(self, path: str | Path) -> Config:
+        """Return a copy whose ``synthesis`` has what a recipe's TOML file names; the rest stays.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be read, is not TOML, or a value cannot be used.
+        """
+        values = self.to_dict()
+        values["synthesis"] |= read_toml(path)
+        try:
+            return Config.from_dict(values)
+        except ParameterError as error:
+            raise FileError(path, str(error)) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Return nested plain values, ready for JSON."""

@@ -26,7 +26,7 @@ FLOORS = {
         ("transforms", "runs", "doctor", "pointclouds"),
         ("preparation",),
         ("generation",),
-        ("preview",),
+        ("preview", "fitting"),
     ),
     "das3d_ref": (
         ("settings",),

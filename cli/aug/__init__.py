@@ -7,6 +7,8 @@ import click
 from ..program import Program
 from .demo_data import demo_data
 from .doctor import doctor
+from .fit import fit
+from .gap import gap
 from .generate import generate
 from .kinds import kinds
 from .prepare import prepare
@@ -20,5 +22,5 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
-for command in (generate, preview, replay, doctor, demo_data, prepare, kinds):
+for command in (generate, preview, replay, doctor, demo_data, prepare, kinds, fit, gap):
     main.add_command(command)

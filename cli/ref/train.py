@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..options import (
+    FILE,
     FOLDER,
     OUT,
     PRESETS,
@@ -33,6 +34,7 @@ _FEW = 10  # good images
 @click.option("--preset", type=click.Choice(PRESETS), help="[default: small; demo for the demo set]")
 @click.option("--mode", type=click.Choice(["rgb", "depth", "rgbd"]), help="What is looked at.  [default: rgbd]")
 @click.option("--seed", type=click.IntRange(min=0), help="[default: 0]")
+@click.option("--recipe", type=FILE, help="Recipe for the synthesis, such as das3d-aug fit writes (TOML).")
 @click.option("--set", "values", multiple=True, metavar="SECTION.NAME=VALUE", help="Any other setting; repeatable.")
 @click.option("--resume", is_flag=True, help="Go on with the run in MODEL.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
@@ -43,6 +45,7 @@ def train(
     preset: str | None,
     mode: str | None,
     seed: int | None,
+    recipe: Path | None,
     values: tuple[str, ...],
     resume: bool,
     tensorboard: bool,
@@ -55,7 +58,8 @@ def train(
     said.go_on = "the same command with --resume goes on"
     named = given({"mode": mode, "seed": seed})
     overrides = [*(f"{name}={value}" for name, value in named.items()), *values]
-    config = Config.preset(preset or ("demo" if data is None else "small")).override(overrides)
+    config = Config.preset(preset or ("demo" if data is None else "small"))
+    config = (config if recipe is None else config.with_recipe(recipe)).override(overrides)
     from das3d_ref.model.score import Calibration
     from das3d_ref.training import check_run  # after the settings: torch takes seconds to load
     from das3d_ref.training import train as run

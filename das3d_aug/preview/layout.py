@@ -11,7 +11,7 @@ import numpy as np
 
 from das3d_aug.colouring import Image, Mask
 
-__all__ = ["PAPER", "PART", "Swatch", "legend", "line", "outlined", "row", "with_scale_bar"]
+__all__ = ["PAPER", "PART", "TILE", "Swatch", "legend", "line", "outlined", "row", "with_scale_bar"]
 
 TILE, GAP, LINE = 224, 6, 26
 PAPER, _INK, PART = (232, 232, 232), (40, 40, 40), (255, 0, 200)

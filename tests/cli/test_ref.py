@@ -43,6 +43,18 @@ def mistake(*arguments):
     return done.stderr
 
 
+def test_training_takes_the_recipe_that_fit_writes(tmp_path):
+    recipe, model = tmp_path / "recipe.toml", tmp_path / "model"
+    recipe.write_text("kinds = { dent = 1.0 }\nsize = [0.2, 0.4]\n")
+    options = ("--data", parts(), "--out", model, "--cache", workplace() / "prepared", *SMALL, "--recipe", recipe)
+    done = run("train", *options, "--set", "training.steps=1")
+    assert done.exit_code == 0, done.output
+    kept = Detector.load(model).config.synthesis
+    assert (dict(kept.kinds), kept.size, kept.area) == ({"dent": 1.0}, (0.2, 0.4), (0.05, 0.2))
+    recipe.write_text("kinds = 3\n")
+    assert "recipe.toml: kinds must be weights" in mistake("train", *options[:2], "--out", tmp_path / "b", *options[4:])
+
+
 def test_from_training_to_verdicts(tmp_path):
     model, cache = tmp_path / "model", workplace() / "prepared"
     done = run("train", "--data", parts(), "--out", model, "--cache", cache, *SMALL, "--set", "training.steps=8")

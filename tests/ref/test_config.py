@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from das3d_aug import Recipe
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import FileError, ParameterError
 from das3d_ref import PRESETS, Config
 from das3d_ref.config import preset_text
 from das3d_ref.model.detector import build_network
@@ -168,3 +168,18 @@ def test_numbers_beyond_a_float_and_endless_text_are_refused_in_one_short_line(a
     with pytest.raises(ParameterError, match=name) as caught:
         Config().override([assignment])
     assert len(str(caught.value)) < 250
+
+
+def test_a_recipe_file_takes_the_place_of_what_it_names(tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("kinds = { dent = 2.0 }\nsize = [0.1, 0.2]\nmodality = 'rgb'\n")
+    practical = Config.preset("practical")
+    found = practical.with_recipe(recipe)
+    assert dict(found.synthesis.kinds) == {"dent": 2.0}
+    assert found.synthesis.size == (0.1, 0.2)
+    assert found.synthesis.probability == practical.synthesis.probability
+    assert found.synthesis.modality == found.mode == "rgbd"
+    assert found.override(["training.steps=7"]).synthesis == found.synthesis
+    recipe.write_text("sizes = [0.1, 0.2]\n")
+    with pytest.raises(FileError, match=r"recipe\.toml: synthesis\.sizes is no setting"):
+        practical.with_recipe(recipe)
