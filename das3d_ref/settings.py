@@ -74,6 +74,9 @@ class TrainingConfig:
     precision : {"fp32", "bf16", "fp16"}
     compile : bool
         Run the networks through ``torch.compile``.
+    threads : int
+        Of torch on a CPU; 0: as torch has it, one a core.  Threads of small steps mostly wait, busily: two of them gain
+        a quarter on an idle machine, and lose to one by a factor of two or more beside another program.
     workers : int
         Processes that make samples, of each training process; 0 makes them in line.
     validate_every : int
@@ -92,6 +95,7 @@ class TrainingConfig:
     ema: float = 0.0
     precision: str = "fp32"
     compile: bool = False
+    threads: int = 0
     workers: int = 0
     validate_every: int = 1000
     validation_anomalies: int = 48
@@ -101,6 +105,7 @@ class TrainingConfig:
             ("steps", 1, 10**8),
             ("batch", 1, 4096),
             ("warmup", 0, 10**6),
+            ("threads", 0, 1024),
             ("workers", 0, 128),
             ("validate_every", 1, 10**8),
             ("validation_anomalies", 1, 10**5),

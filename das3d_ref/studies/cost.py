@@ -15,7 +15,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from das3d_ref.model.detector import build_network, versions
 from das3d_ref.model.inputs import Item, network_input
 from das3d_ref.studies.results import paper_results
 from das3d_ref.studies.table_formats import Table
+from das3d_ref.training.threads import torch_threads
 
 __all__ = ["Cost", "Row", "Timing", "measure_cost", "untrained"]
 
@@ -182,7 +183,7 @@ def measure_cost(
     cells = [(back_end, batch) for back_end in dict.fromkeys(back_ends) for batch in dict.fromkeys(batches)]
     steps = repeats + len(cells)
     rows = []
-    with _torch_threads(threads) as count, tempfile.TemporaryDirectory() as folder:
+    with torch_threads(threads) as count, tempfile.TemporaryDirectory() as folder:
         model = Path(folder, "network.onnx")
         calls, troubles = _warm_calls(detector, cells, threads=count, model=model)
         times: dict[Cell, list[tuple[float, ...]]] = {cell: [] for cell in calls}
@@ -326,17 +327,6 @@ def _check(batches: Sequence[int], repeats: int, threads: int | None, back_ends:
     for back_end in back_ends:
         if back_end not in BACK_ENDS:
             raise ParameterError(f"back_ends must be of {', '.join(BACK_ENDS)}, got {back_end!r}")
-
-
-@contextlib.contextmanager
-def _torch_threads(threads: int | None) -> Iterator[int]:
-    """Let PyTorch use so many threads; yield how many it uses."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)
 
 
 def _reason(error: Exception) -> str:

@@ -33,6 +33,7 @@ from das3d_ref.training.folder import check_run, claimed, digest_of
 from das3d_ref.training.log import TrainingLog
 from das3d_ref.training.sources import Source
 from das3d_ref.training.steps import Steps
+from das3d_ref.training.threads import torch_threads
 from das3d_ref.training.validation import Validation, tensors_of
 
 __all__ = ["Trainer", "learning_rate", "train"]
@@ -84,13 +85,14 @@ def train(
     """
     out = Path(out)
     check_run(out, config=config, resume=resume)
-    trainer = Trainer(source, out, config=config)
-    about = {"format": FORMAT, "images": trainer.images, **trainer.config.to_dict()}
-    with claimed(out, about, main=trainer.accelerator.is_main_process, resume=resume):
-        trainer.accelerator.wait_for_everyone()
-        if (out / STATE).is_file():
-            trainer.restore()
-        return trainer.run(progress, tensorboard=tensorboard)
+    with torch_threads(config.training.threads):
+        trainer = Trainer(source, out, config=config)
+        about = {"format": FORMAT, "images": trainer.images, **trainer.config.to_dict()}
+        with claimed(out, about, main=trainer.accelerator.is_main_process, resume=resume):
+            trainer.accelerator.wait_for_everyone()
+            if (out / STATE).is_file():
+                trainer.restore()
+            return trainer.run(progress, tensorboard=tensorboard)
 
 
 class Trainer:

@@ -51,6 +51,14 @@ def test_the_best_validation_is_kept_with_a_threshold_from_good_images():
     assert sum(score > found.threshold + 1e-6 for score in scores) == 0
 
 
+def test_training_has_the_threads_it_is_given_and_gives_them_back(tmp_path):
+    before, seen = torch.get_num_threads(), []
+    config = settings(training__steps=2, training__threads=before + 1)
+    train(source(config), tmp_path, config=config, progress=lambda *_: seen.append(torch.get_num_threads()))
+    assert set(seen) == {before + 1}
+    assert torch.get_num_threads() == before
+
+
 def test_the_best_of_several_validations_is_kept(tmp_path, monkeypatch):
     from das3d_ref.training import validation
 
