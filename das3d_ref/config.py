@@ -19,7 +19,7 @@ from das3d_aug._arguments import as_float
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.preparation import Preparation
-from das3d_ref.settings import (
+from das3d_ref.config_sections import (
     MODES,
     DataConfig,
     FeaturesConfig,

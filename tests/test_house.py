@@ -29,7 +29,7 @@ FLOORS = {
         ("preview", "fitting"),
     ),
     "das3d_ref": (
-        ("settings",),
+        ("config_sections",),
         ("config", "metrics"),
         ("model",),
         ("training", "deployment"),

@@ -26,7 +26,7 @@ __all__ = ["replay"]
 def replay(path: Path, out: Path | None, points: str | None, **options: Any) -> int:
     """Make one sample again from its recipe and compare it byte by byte."""
     from das3d_aug.generation import replay as run
-    from das3d_aug.runs.folder import write_files
+    from das3d_aug.runs.output_folder import write_files
 
     if points is not None and out is None:
         raise click.UsageError("--points needs --out, where they are written")

@@ -52,7 +52,7 @@ def cost(
     from rich.console import Console  # lazily: --help must not load it
     from rich.table import Column, Table
 
-    from das3d_aug.runs.folder import write_files
+    from das3d_aug.runs.output_folder import write_files
     from das3d_ref.config import Config
     from das3d_ref.model import Detector
     from das3d_ref.studies.cost import measure_cost, untrained

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..figures import show_baselines, show_figures, write_evaluation
+from ..evaluations import show_baselines, show_figures, write_evaluation
 from ..options import (
     FOLDER,
     OUT,

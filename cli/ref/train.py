@@ -100,7 +100,7 @@ def train(
 
 def _demo_set(workers: int) -> Path:
     from das3d_aug.generation import write_demo_set
-    from das3d_ref.training.sources import in_turn
+    from das3d_ref.training.images import in_turn
 
     with progress_bar("making the demo set") as progress:
         in_turn(lambda: write_demo_set(_DEMO, size=128, workers=workers, progress=progress))

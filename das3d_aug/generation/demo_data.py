@@ -18,7 +18,7 @@ from das3d_aug.datasets.demo import FAMILIES, DemoItem, demo_plan, make_part
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json, sweep_partials, write_atomic
 from das3d_aug.randomness import check_seed
-from das3d_aug.runs.folder import sole_writer, to_json
+from das3d_aug.runs.output_folder import sole_writer, to_json
 from das3d_aug.runs.workers import unordered_map
 
 __all__ = ["write_demo_set"]

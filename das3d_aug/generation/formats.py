@@ -28,7 +28,7 @@ from das3d_aug.datasets import (
 from das3d_aug.datasets.stored import STATED, Stored
 from das3d_aug.errors import ParameterError
 from das3d_aug.geometry import Orthographic, depth_to_points, move_along_rays, to_unit
-from das3d_aug.runs.folder import to_json
+from das3d_aug.runs.output_folder import to_json
 from das3d_aug.synthesis import AnomalyPair
 
 __all__ = ["FORMATS", "Format", "as_written", "colour_of", "default_format", "points_of"]

@@ -21,7 +21,7 @@ from das3d_aug.generation.breakdown import FIGURES
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
 from das3d_aug.generation.measuring import measured
 from das3d_aug.preparation import resize_sample
-from das3d_aug.runs.folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
+from das3d_aug.runs.output_folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
 from das3d_aug.synthesis import (
     AnomalyPair,

@@ -12,7 +12,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_ply, read_bytes, read_json
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of, points_of
 from das3d_aug.preparation import parse_size, resize_sample
-from das3d_aug.runs.folder import HEADER, digest, source_digests
+from das3d_aug.runs.output_folder import HEADER, digest, source_digests
 from das3d_aug.synthesis import Plan, render
 from das3d_aug.textures import as_source
 

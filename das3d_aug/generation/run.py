@@ -40,7 +40,7 @@ from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
-from das3d_aug.runs.folder import (
+from das3d_aug.runs.output_folder import (
     check_writable,
     claim,
     completed,

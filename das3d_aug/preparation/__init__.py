@@ -3,10 +3,10 @@
 Here live its settings and its steps.  It may import runs, datasets, geometry, files and the ground.
 """
 
-from das3d_aug.preparation.folder import PreparationSummary, prepare
 from das3d_aug.preparation.plane import Plane
 from das3d_aug.preparation.policy import Decision, resolve_foreground
 from das3d_aug.preparation.resize import parse_size, resize_sample
+from das3d_aug.preparation.run import PreparationSummary, prepare
 from das3d_aug.preparation.sample import Prepared, depth_range, padded_square, prepare_sample, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
 

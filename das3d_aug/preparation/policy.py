@@ -15,7 +15,7 @@ from das3d_aug.datasets.base import normal_entries
 from das3d_aug.errors import FileError, ParameterError, counted, quoted
 from das3d_aug.preparation.background import NO_PLANE, NO_POINTS, Resolved, judge
 from das3d_aug.preparation.settings import Preparation
-from das3d_aug.runs.folder import HEADER, recorded_settings
+from das3d_aug.runs.output_folder import HEADER, recorded_settings
 
 __all__ = ["Decision", "policies_of", "recorded_policies", "resolve_foreground"]
 

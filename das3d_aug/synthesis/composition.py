@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import ForegroundError, ParameterError
 from das3d_aug.geometry import Camera, Intrinsics, to_unit
-from das3d_aug.synthesis.background import fit_background
 from das3d_aug.synthesis.blend import paint, unit_of
+from das3d_aug.synthesis.border_plane import fit_background
 from das3d_aug.synthesis.defects import Defect, Defects, direction
 from das3d_aug.synthesis.foreground import Policy, axis_sign, locate
 from das3d_aug.synthesis.part_range import part_range

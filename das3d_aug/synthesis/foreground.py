@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from das3d_aug._arguments import as_depth, as_mask, check_option
 from das3d_aug._jit import kernel
 from das3d_aug.errors import ParameterError
-from das3d_aug.synthesis.background import fit_background
+from das3d_aug.synthesis.border_plane import fit_background
 from das3d_aug.synthesis.nonzero import ends
 from das3d_aug.synthesis.part_range import part_range
 

@@ -4,7 +4,7 @@ Here lives what judges and shows.  It may import training (its sources), model a
 """
 
 from das3d_ref.evaluation.judge import evaluate, score_maps
+from das3d_ref.evaluation.prediction import predict_all, predict_pair
 from das3d_ref.evaluation.record import Evaluation
-from das3d_ref.evaluation.verdicts import predict_all, predict_pair
 
 __all__ = ["Evaluation", "evaluate", "predict_all", "predict_pair", "score_maps"]

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from das3d_aug.errors import ParameterError
-from das3d_aug.runs.folder import to_json as runs_json
+from das3d_aug.runs.output_folder import to_json as runs_json
 from das3d_ref.config import Config
 from das3d_ref.evaluation.alignment import Alignment
 from das3d_ref.evaluation.judge import judge_maps

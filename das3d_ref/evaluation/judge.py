@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_tiff, read_plane
-from das3d_aug.runs.folder import keep_apart, write_files
+from das3d_aug.runs.output_folder import keep_apart, write_files
 from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, mark, measure
 from das3d_ref.model import Detector

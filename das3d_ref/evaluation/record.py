@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from das3d_aug.errors import FileError
 from das3d_aug.files import read_json
-from das3d_aug.runs.folder import to_json
+from das3d_aug.runs.output_folder import to_json
 
 __all__ = ["Evaluation", "Table"]
 

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from das3d_ref.config_sections import FeaturesConfig, Mode
 from das3d_ref.model.encoder import Encoder, load_encoder
 from das3d_ref.model.memory import Memory, described, nearest_distances
 from das3d_ref.model.networks import Output, block, resize
 from das3d_ref.model.relief import MISSING, RESIDUALS, SURFACE
-from das3d_ref.settings import FeaturesConfig, Mode
 
 __all__ = ["Encoded", "FeatureHead", "FeatureNetwork"]
 

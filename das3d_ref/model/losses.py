@@ -17,8 +17,8 @@ from kornia.losses import binary_focal_loss_with_logits, ssim_loss
 from torch import Tensor
 from torch.nn import functional
 
+from das3d_ref.config_sections import LossConfig
 from das3d_ref.model.networks import Output
-from das3d_ref.settings import LossConfig
 
 __all__ = ["depth_loss", "dice_loss", "discriminator_loss", "rgb_loss", "total_loss"]
 

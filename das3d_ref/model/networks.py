@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from das3d_aug.errors import ParameterError
-from das3d_ref.settings import MODES, Mode, NetworkConfig
+from das3d_ref.config_sections import MODES, Mode, NetworkConfig
 
 __all__ = ["DAS3DNetwork", "Output", "UNet"]
 

@@ -41,8 +41,8 @@ class FalsePositives(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        mean, low, high = (f"{100 * share:.1f} %" for share in self)
-        return f"{mean} (90 % interval {low} – {high})"
+        mean, low, high = (f"{100 * share:.1f}" for share in self)
+        return f"{mean} % (90 % interval {low} – {high} %)"
 
 
 class Calibration:

@@ -26,7 +26,7 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json, write_atomic
 from das3d_aug.randomness import check_seed
-from das3d_aug.runs.folder import to_json
+from das3d_aug.runs.output_folder import to_json
 from das3d_ref.studies.benchmark import Benchmark, Progress, Report, Run, benchmark
 from das3d_ref.studies.cells import Study, run_cell
 from das3d_ref.studies.results import DataSet, common_protocol, over_seeds, paper_results, spread, stamp

@@ -25,7 +25,7 @@ from pathlib import Path
 from das3d_aug.datasets import Dataset, open_dataset
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import read_json, sweep_partials, write_atomic
-from das3d_aug.runs.folder import differences, keep_apart, sole_writer, to_json
+from das3d_aug.runs.output_folder import differences, keep_apart, sole_writer, to_json
 from das3d_ref.studies.cells import Cell, Study, run_cell
 from das3d_ref.studies.results import DataSet, Result, read_result, write_results
 

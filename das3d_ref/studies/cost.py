@@ -29,7 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import Das3dError, ParameterError
-from das3d_aug.runs.folder import to_json
+from das3d_aug.runs.output_folder import to_json
 from das3d_ref.config import Config
 from das3d_ref.deployment.back_ends import BACK_ENDS, Memory, Run, measure_memory, start
 from das3d_ref.deployment.export import image_size, random_images, to_onnx

@@ -21,7 +21,7 @@ from typing import Any
 from das3d_aug.datasets import Dataset
 from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import read_json, write_atomic
-from das3d_aug.runs.folder import to_json
+from das3d_aug.runs.output_folder import to_json
 from das3d_ref.metrics import FIGURES
 from das3d_ref.studies.table_formats import MISSING, Table, cell_text
 

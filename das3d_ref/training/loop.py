@@ -22,16 +22,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_ref.config import Config
+from das3d_ref.config_sections import TrainingConfig
 from das3d_ref.model.checkpoint import FORMAT, STATE, load_state, save_checkpoint, save_state
 from das3d_ref.model.detector import autocast, build_network, versions
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.losses import total_loss
 from das3d_ref.model.networks import Output
-from das3d_ref.settings import TrainingConfig
 from das3d_ref.training.examples import EncodedAnomalies, Example, SyntheticAnomalies, check_items
-from das3d_ref.training.folder import check_run, claimed, digest_of
+from das3d_ref.training.images import Source
 from das3d_ref.training.log import TrainingLog
-from das3d_ref.training.sources import Source
+from das3d_ref.training.run_folder import check_run, claimed, digest_of
 from das3d_ref.training.steps import Steps
 from das3d_ref.training.threads import torch_threads
 from das3d_ref.training.validation import Validation, tensors_of

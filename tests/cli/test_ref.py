@@ -64,9 +64,10 @@ def test_from_training_to_verdicts(tmp_path):
     assert "loss 0." in lines[0]
     assert "validation AP 0." in lines[0]
     assert lines[2].startswith(f"{model}: the detector of step ")
-    assert lines[3] == f"next: das3d-ref evaluate {model} --data {parts()}"
+    assert lines[3].startswith("threshold 0.")
+    assert lines[4] == f"next: das3d-ref evaluate {model} --data {parts()}"
 
-    done = run(*lines[3].split()[2:], "--cache", cache, "--out", tmp_path / "results")
+    done = run(*lines[4].split()[2:], "--cache", cache, "--out", tmp_path / "results")
     assert done.exit_code == 0, done.output
     figures = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()[1:-1]}
     saved = json.loads((tmp_path / "results" / "evaluation.json").read_text())

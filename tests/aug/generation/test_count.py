@@ -14,7 +14,7 @@ from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import ParameterError
 from das3d_aug.files import encode_tiff
 from das3d_aug.generation import generate, replay
-from das3d_aug.runs.folder import recorded_settings
+from das3d_aug.runs.output_folder import recorded_settings
 from das3d_aug.synthesis import Recipe
 
 RARE = Recipe(area=(0.1, 0.3), probability=0.4)  # with dropout, 30 % of the draws are anomalous

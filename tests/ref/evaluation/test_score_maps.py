@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
-from das3d_cli.figures import show_figures
+from das3d_cli.evaluations import show_figures
 from das3d_cli.ref import main
 from helpers import trees
 from helpers.runs import detector, parts, source

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import ndimage, signal
 
 from das3d_aug.errors import ParameterError
+from das3d_ref.config_sections import LossConfig
 from das3d_ref.model.losses import depth_loss, discriminator_loss, rgb_loss, total_loss
 from das3d_ref.model.networks import Output
-from das3d_ref.settings import LossConfig
 
 RNG = np.random.default_rng(4)
 A, B = RNG.random((2, 2, 3, 20, 23)).astype(np.float32)

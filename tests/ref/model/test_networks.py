@@ -10,10 +10,10 @@ import torch
 
 from das3d_aug.errors import ParameterError
 from das3d_ref import Config
+from das3d_ref.config_sections import MODES, NetworkConfig
 from das3d_ref.model import DAS3DNetwork, UNet
 from das3d_ref.model.detector import autocast, build_network
 from das3d_ref.model.losses import total_loss
-from das3d_ref.settings import MODES, NetworkConfig
 
 SMALL = {"width": 8, "discriminator_width": 8, "levels": 2, "convolutions": 1, "norm": "group"}
 

@@ -47,7 +47,7 @@ def test_a_p_value_is_the_share_of_good_scores_as_high():
 
 def test_a_threshold_below_all_scores_promises_nothing():
     assert Calibration([1, 2]).expected(0.5) == (1, 0, 1)
-    assert str(Calibration(range(24)).expected(23)) == "4.0 % (90 % interval 0.2 % – 11.7 %)"
+    assert str(Calibration(range(24)).expected(23)) == "4.0 % (90 % interval 0.2 – 11.7 %)"
 
 
 @pytest.mark.parametrize("scores", [[], [math.nan], [1, math.inf]])

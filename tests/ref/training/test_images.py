@@ -15,7 +15,7 @@ from helpers.runs import CONFIG, parts, picture, settings, source, workplace
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff
 from das3d_aug.preparation import prepare
-from das3d_aug.runs.folder import sole_writer
+from das3d_aug.runs.output_folder import sole_writer
 from das3d_ref import open_source
 from das3d_ref.model.inputs import preparation_of
 

@@ -13,7 +13,7 @@ from accelerate import PartialState
 
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import sweep_partials, write_atomic
-from das3d_aug.runs.folder import check_writable, differences, sole_writer, to_json
+from das3d_aug.runs.output_folder import check_writable, differences, sole_writer, to_json
 from das3d_ref.config import Config
 from das3d_ref.model.checkpoint import RUN
 from das3d_ref.model.encoder import load_encoder

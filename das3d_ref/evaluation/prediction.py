@@ -20,7 +20,7 @@ from das3d_aug.datasets.base import check_size
 from das3d_aug.errors import Das3dError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_for, read_organized, read_plane, read_rgb
 from das3d_aug.geometry import points_to_depth
-from das3d_aug.runs.folder import keep_apart, write_files
+from das3d_aug.runs.output_folder import keep_apart, write_files
 from das3d_ref.evaluation.judge import Progress, map_name
 from das3d_ref.evaluation.pictures import seen
 from das3d_ref.model import Detector, Prediction
@@ -135,7 +135,7 @@ def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Pr
 
 
 def predict_pair(detector: Detector, rgb: Path, out: Path, **files: Any) -> Verdicts:
-    """Judge one image, given by its files (`das3d_ref.evaluation.verdicts.read_pair`); otherwise as `predict_all`."""
+    """Judge one image, given by its files (`das3d_ref.evaluation.prediction.read_pair`); otherwise as `predict_all`."""
     return _predict(detector, {rgb.stem: partial(read_pair, rgb, **files)}, out, None)
 
 

@@ -23,10 +23,10 @@ from das3d_aug.preparation import Preparation, depth_range, prepare, resolve_for
 from das3d_aug.preparation.background import Resolved
 from das3d_aug.preparation.policy import recorded_policies
 from das3d_aug.runs.causes import by_cause
-from das3d_aug.runs.folder import HEADER, recorded_settings
+from das3d_aug.runs.output_folder import HEADER, recorded_settings
 from das3d_ref.config import Config
+from das3d_ref.config_sections import Mode
 from das3d_ref.model.inputs import DepthRange, Item, as_item, preparation_of
-from das3d_ref.settings import Mode
 
 __all__ = ["Source", "in_turn", "open_source"]
 

@@ -32,7 +32,7 @@ from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.preparation.policy import policies_of
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
-from das3d_aug.runs.folder import (
+from das3d_aug.runs.output_folder import (
     FORMAT,
     check_writable,
     claim,
