@@ -221,6 +221,8 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     # click ends the terminal's "^C" with a line break
+    warned, said = said.split("\n", 1)
+    assert warned.startswith("das3d-ref: warning: ")
     assert said == "\ndas3d-ref: interrupted; the same command with --resume goes on\n"
 
 

@@ -65,8 +65,11 @@ def test_ctrl_c_waits_for_imports_and_for_what_the_compiler_calls_back(file: str
         "said = []\n"
         "@click.command('work')\n"
         "def work():\n"
-        f"    exec({inner})\n"
-        "    print(said, flush=True); time.sleep(60)\n"
+        "    try:\n"
+        f"        exec({inner})\n"
+        "        time.sleep(60)\n"
+        "    finally:\n"
+        "        print(said, flush=True)\n"
         "start._run(Program('tool', commands=[work]).main)"
     )
     done = subprocess.run(
