@@ -36,16 +36,21 @@ class DataConfig:
         DTD's.
     nuisance : bool
         Good images vary too (`das3d_aug.synthesis.vary_normal`): exposure, blur, tilt and noise are no defects.
+    real_share : float
+        Of the examples that show a real defect, where there are some (`das3d_ref.training.few_shot`).
     """
 
     crop: int = 0
     normals: bool = False
     textures: tuple[str, ...] = ("procedural",)
     nuisance: bool = False
+    real_share: float = 0.25
 
     def __post_init__(self) -> None:
         if not self.textures or not all(isinstance(name, str) for name in self.textures):
             raise ParameterError(f"data.textures must be a list of names or folders, got {self.textures!r}")
+        if not 0 < self.real_share < 1:
+            raise ParameterError(f"data.real_share must be above 0 and below 1, got {self.real_share!r}")
         if self.crop:
             whole_number("data.crop", self.crop, 16, 4096)
 

@@ -17,6 +17,7 @@ from ..options import (
     source_options,
 )
 from ..progress import progress_bar
+from ..voice import voice
 
 __all__ = ["evaluate"]
 
@@ -31,12 +32,17 @@ __all__ = ["evaluate"]
 @source_options
 def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, compared: bool, **options: Any) -> None:
     """Measure a detector on labelled test images."""
+    from das3d_aug.errors import counted
     from das3d_ref.evaluation import evaluate as run
+    from das3d_ref.evaluation.judge import unseen
     from das3d_ref.model import Detector
 
     otherwise = given({name: options.pop(name) for name in ("foreground", "distance", "fallback")})
     detector = Detector.load(model).adjusted(**otherwise)
     source = open_source_of(data, detector.config, model, options)
+    everything, source = source, unseen(source, detector)
+    if learnt := len(everything.test) - len(source.test):
+        voice().warn([(str(data), f"{counted(learnt, 'test image')} left out: the detector has learnt from them")])
     with progress_bar("testing") as progress:
         found = run(detector, source, out=out, as_published=as_published, progress=progress)
     show_figures(found)

@@ -36,6 +36,7 @@ _FEW = 10  # good images
 @click.option("--seed", type=click.IntRange(min=0), help="[default: 0]")
 @click.option("--recipe", type=FILE, help="Recipe for the synthesis, such as das3d-aug fit writes (TOML).")
 @click.option("--set", "values", multiple=True, metavar="SECTION.NAME=VALUE", help="Any other setting; repeatable.")
+@click.option("--anomalies", type=FOLDER, help="A few labelled real defects to learn from too, in the layout of IN.")
 @click.option("--resume", is_flag=True, help="Go on with the run in MODEL.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
 @source_options
@@ -47,6 +48,7 @@ def train(
     seed: int | None,
     recipe: Path | None,
     values: tuple[str, ...],
+    anomalies: Path | None,
     resume: bool,
     tensorboard: bool,
     **options: Any,
@@ -70,6 +72,11 @@ def train(
     source = open_source_of(data, config, model, options)
     if is_main() and 1 < (good := len(source.train) + len(source.validation)) < _FEW:
         said.warn([(str(data), f"has {good} good images: what varies among good parts is hardly known of so few")])
+    real = None
+    if anomalies is not None:
+        named = options["category"]
+        there = {**options, "category": named if named and (anomalies / named).is_dir() else None}
+        real = open_source_of(anomalies, source.narrowed(config), model, there)
     with progress_bar("training") as progress:
 
         def show(step: int, steps: int, figures: dict[str, float]) -> None:
@@ -78,7 +85,8 @@ def train(
             if "validation AP" in figures:
                 said.say(f"step {step}/{steps}: {note}, validation I-AUROC {figures['validation I-AUROC']:.4f}")
 
-        header = run(source, model, config=config, resume=resume, tensorboard=tensorboard, progress=show)
+        settings: dict[str, Any] = {"config": config, "resume": resume, "tensorboard": tensorboard}
+        header = run(source, model, anomalies=real, progress=show, **settings)
     if is_main():
         found = header["validation"]
         said.tell(out=model, step=header["step"], threshold=header["threshold"], validation=found)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,17 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets import Dataset, Entry
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.files import contained, encode_tiff, read_plane
 from das3d_aug.runs.output_folder import keep_apart, write_files
 from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, mark, measure
 from das3d_ref.model import Detector
 from das3d_ref.model.inputs import DepthRange, Item
-from das3d_ref.model.score import FalsePositives, image_score
+from das3d_ref.model.score import image_score
 from das3d_ref.training import Source
+from das3d_ref.training.run_folder import digest_of
 
-__all__ = ["evaluate", "judge_maps", "score_maps"]
+__all__ = ["evaluate", "judge_maps", "score_maps", "unseen"]
 
 _SUFFIXES = (".tiff", ".tif", ".npy", ".png")
 Progress = Callable[[int, int], None]
@@ -65,17 +67,30 @@ def evaluate(
     FileError
         If ``out`` cannot be written, or is in the data set's folder.
     """
+    found = unseen(source, detector)
+    notes = {} if detector.expected is None else {"false positives expected": str(detector.expected)}
+    if left_out := len(source.test) - len(found.test):
+        notes["left out"] = f"{counted(left_out, 'test image')} that the detector has learnt from"
     return judge_maps(
-        source,
+        found,
         detector.anomaly_map,
         window=detector.config.score.window,
         depth_range=detector.depth_range,
         threshold=detector.threshold,
-        false_positives=detector.expected,
+        notes=notes,
         out=out,
         as_published=as_published,
         progress=progress,
     )
+
+
+def unseen(source: Source, detector: Detector) -> Source:
+    """Return a source without the test images that are among the real anomalies that a detector was trained with."""
+    seen = set(detector.header.get("anomalies", ()))
+    if not seen:
+        return source
+    test = (entry for entry in source.test if digest_of([source.item(entry, None)]) not in seen)
+    return replace(source, test=tuple(test))
 
 
 def judge_maps(
@@ -85,7 +100,7 @@ def judge_maps(
     window: int,
     depth_range: DepthRange | None = None,
     threshold: float | None = None,
-    false_positives: FalsePositives | None = None,
+    notes: Mapping[str, str] | None = None,
     out: Path | None = None,
     as_published: bool = False,
     progress: Progress | None = None,
@@ -103,8 +118,8 @@ def judge_maps(
         That the images are normalised by.
     threshold : float, optional
         Scores above it are anomalous; without it there are no verdicts.
-    false_positives : FalsePositives, optional
-        What the threshold promises, for the record.
+    notes : mapping of str to str, optional
+        What else the record says of how it was judged.
     out, as_published, progress
         As for `evaluate`.
     """
@@ -128,7 +143,7 @@ def judge_maps(
     protocol = {
         "image score": f"largest mean over {window} x {window} pixels",
         "threshold": threshold,
-        **({} if false_positives is None else {"false positives expected": str(false_positives)}),
+        **(notes or {}),
     }
     return _evaluate(source.test, judge, again, out=out, as_published=as_published, progress=progress, **protocol)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from das3d_ref.model.detector import autocast
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import Item, network_input
 
-__all__ = ["EncodedAnomalies", "Example", "SyntheticAnomalies", "check_items"]
+__all__ = ["EncodedAnomalies", "Example", "Examples", "SyntheticAnomalies", "check_items"]
 
 _CROP, _NUISANCE = 2, 3  # streams beside those of the synthesis and the order
 # A weak part of what `Nuisance` offers: the images bring their own sensor's noise and holes.
@@ -124,12 +124,21 @@ class SyntheticAnomalies(Dataset[Example]):
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
 
 
+class Examples(Protocol):
+    """Examples by (epoch, index)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int]) -> Example: ...
+
+
 class EncodedAnomalies(Dataset[Example]):
     """What the head of a `FeatureNetwork` learns from: examples that are encoded once and then kept.
 
     Parameters
     ----------
-    examples : SyntheticAnomalies
+    examples : Examples
+        `SyntheticAnomalies`, or some of them real ones instead.
     network : FeatureNetwork
         Fitted.
     precision : str
@@ -138,7 +147,7 @@ class EncodedAnomalies(Dataset[Example]):
         Different examples, at least; epochs beyond these repeat the first ones.
     """
 
-    def __init__(self, examples: SyntheticAnomalies, network: FeatureNetwork, *, precision: str, pairs: int) -> None:
+    def __init__(self, examples: Examples, network: FeatureNetwork, *, precision: str, pairs: int) -> None:
         self.examples, self.network, self.precision = examples, network, precision
         self.epochs = -(-pairs // len(examples))
         self.known: dict[tuple[int, int], Example] = {}

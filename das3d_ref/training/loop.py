@@ -29,6 +29,7 @@ from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.losses import total_loss
 from das3d_ref.model.networks import Output
 from das3d_ref.training.examples import EncodedAnomalies, Example, SyntheticAnomalies, check_items
+from das3d_ref.training.few_shot import MixedAnomalies, RealAnomalies
 from das3d_ref.training.images import Source
 from das3d_ref.training.log import TrainingLog
 from das3d_ref.training.run_folder import check_run, claimed, digest_of
@@ -46,6 +47,7 @@ def train(
     out: str | Path,
     *,
     config: Config,
+    anomalies: Source | None = None,
     resume: bool = False,
     tensorboard: bool = False,
     progress: Progress | None = None,
@@ -59,6 +61,8 @@ def train(
     out : path
         The folder for the detector (`das3d_ref.model.checkpoint`), the state to go on from and ``training.csv``.
     config : Config
+    anomalies : Source, optional
+        Its labelled anomalous images are learnt from too (`das3d_ref.training.few_shot`).
     resume : bool
         Go on with the run in ``out``, if there is one.
     tensorboard : bool
@@ -86,8 +90,10 @@ def train(
     out = Path(out)
     check_run(out, config=config, resume=resume)
     with torch_threads(config.training.threads):
-        trainer = Trainer(source, out, config=config)
+        trainer = Trainer(source, out, config=config, anomalies=anomalies)
         about = {"format": FORMAT, "images": trainer.images, **trainer.config.to_dict()}
+        if trainer.real is not None:
+            about["anomalies"] = trainer.real.digests
         with claimed(out, about, main=trainer.accelerator.is_main_process, resume=resume):
             trainer.accelerator.wait_for_everyone()
             if (out / STATE).is_file():
@@ -110,7 +116,7 @@ class Trainer:
         Of the best detector so far; empty before the first validation.
     """
 
-    def __init__(self, source: Source, out: Path, *, config: Config) -> None:
+    def __init__(self, source: Source, out: Path, *, config: Config, anomalies: Source | None = None) -> None:
         if not source.train or not source.validation:
             there = len(source.train) + len(source.validation)
             raise ParameterError(
@@ -128,7 +134,9 @@ class Trainer:
         good = [source.item(entry, self.depth_range) for entry in source.validation]
         self.images = digest_of(self.items, good)
         check_items(self.items, config)
-        self.validation = Validation(good, config, device=self.accelerator.device)
+        self.real = None if anomalies is None else RealAnomalies(anomalies, config, self.depth_range)
+        held_out = () if self.real is None else tuple(map(self.real.example, self.real.held_out))
+        self.validation = Validation(good, config, device=self.accelerator.device, real=held_out)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network: torch.nn.Module = build_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -272,6 +280,8 @@ class Trainer:
                 "validation": found,
                 "versions": versions(),
             }
+            if self.real is not None:
+                self.header["anomalies"] = self.real.digests
             if self.accelerator.is_main_process:
                 save_checkpoint(self.out, self.header, network.state_dict())
         return {f"validation {name}": figure for name, figure in found.items()}
@@ -285,11 +295,12 @@ class Trainer:
         self.items = self.items[1::2] or self.items
 
     def _examples(self) -> Dataset[Example]:
-        examples = SyntheticAnomalies(self.items, self.config, seed=self.config.seed, crop=self.config.data.crop)
+        config = self.config
+        examples = SyntheticAnomalies(self.items, config, seed=config.seed, crop=config.data.crop)
         if self.whole is None:
             return examples
-        precision, pairs = self.config.training.precision, self.config.features.pairs
-        return EncodedAnomalies(examples, self.whole, precision=precision, pairs=pairs)
+        mixed = examples if self.real is None else MixedAnomalies(examples, self.real, seed=config.seed)
+        return EncodedAnomalies(mixed, self.whole, precision=config.training.precision, pairs=config.features.pairs)
 
     def _save(self) -> None:
         """Write the state to go on from."""

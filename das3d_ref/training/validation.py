@@ -32,6 +32,8 @@ class Validation:
     items : sequence of Item
     config : Config
     device : torch.device
+    real : sequence of Example
+        Real anomalies, judged beside the synthetic ones.
 
     Raises
     ------
@@ -39,8 +41,10 @@ class Validation:
         If none of the synthetic anomalies has a defect.
     """
 
-    def __init__(self, items: Sequence[Item], config: Config, *, device: torch.device) -> None:
-        self.items, self.config, self.device = items, config, device
+    def __init__(
+        self, items: Sequence[Item], config: Config, *, device: torch.device, real: Sequence[Example] = ()
+    ) -> None:
+        self.items, self.config, self.device, self.real = items, config, device, real
         self.anomalies = SyntheticAnomalies(items, config, seed=config.seed + _OWN, crop=0)
         if not any(example["mask"].any() for example in self._drawn()):
             raise ParameterError("no validation image gets a defect; raise training.validation_anomalies")
@@ -66,7 +70,7 @@ class Validation:
         for item in self.items:
             maps.append(self._map(network, network_input(item, item.sample.rgb, item.sample.depth, self.config)))
             masks.append(np.zeros(maps[-1].shape, bool))
-        for example in self._drawn():
+        for example in (*self._drawn(), *self.real):
             images: dict[str, NDArray[np.float32]] = {}
             for name in example.keys() & {"rgb", "depth"}:
                 images[name] = example[name].numpy()
