@@ -66,8 +66,9 @@ class Program(click.Group):
         asked = {"-h", "--help"}.isdisjoint(given)
         voice = Voice(self.name or "", quiet="--quiet" in given, as_json=asked and "--json" in given)
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-                stream.reconfigure(errors="replace")  # an old terminal has no "…"
+            # An old terminal has no "…", and in the locale "C" Python would have surrogates only escaped.
+            if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+                stream.reconfigure(errors="replace")
         try:
             with _noted_interrupts() as interrupts:
                 code = self._run(voice, interrupts, given, *rest, **kwargs)

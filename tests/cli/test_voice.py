@@ -177,18 +177,21 @@ def test_version_and_completion(name: str) -> None:
         assert done.stderr == ""
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
-def test_an_old_terminal_gets_replacements(encoding: str, tmp_path: Path) -> None:
+_PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("terminal", [*({"PYTHONIOENCODING": name} for name in ("ascii", "cp1252", "latin-1")), _PLAIN])
+def test_an_old_terminal_gets_replacements(terminal: dict[str, str]) -> None:
     code = (
         "import click; from das3d_cli.program import Program\n"
-        "@click.command('work', help='0 … 5 × 3² ≤ Σ')\n"
-        "def work(): click.echo('0 … 5 ≤ Σ 部品')\n"
+        "@click.command('work', help='0 \\u2026 5 \\u00d7 3 \\u2264 \\u03a3')\n"
+        "def work(): print('0 \\u2026 5 \\u2264 \\u03a3 \\u90e8')\n"
         "Program('tool', commands=[work]).main()"
     )
     for arguments in (["work"], ["work", "--help"]):
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments],
-            env={**environment(), "PYTHONIOENCODING": encoding},
+            env={**environment(), **terminal},
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr
