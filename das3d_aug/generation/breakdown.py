@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +128,7 @@ class Collected:
         every = self.figures
         anomalous = [one for one in every if one.kind != "normal"]
         moved = [one for one in anomalous if one.kind != "rgb" and one.relative > 0]
-        return tuple(
+        found_alike = tuple(
             (f"{len(found)} of {counted(len(among), 'sample')}, such as {found[0].sample}", text)
             for among, says, enough, text in (
                 (moved, _too_deep, _many, _TOO_DEEP),
@@ -141,6 +141,7 @@ class Collected:
             )
             if enough(len(found := [one for one in among if says(one)]), len(among))
         )
+        return (*found_alike, *_unsteady(every))
 
 
 def _read(record: Mapping[str, Any]) -> _Figures:
@@ -204,10 +205,23 @@ _WHOLE_IMAGE = (
     "no background was found, so defects lie anywhere in the image: say foreground='all' if that is meant, else give "
     "masks, or remove the background first with das3d-aug prepare"
 )
+_UNSTEADY = 3.0  # the largest share over the least
+_UNSTEADY_PART = (
+    "where the part is flickers from image to image: look at the preview, and give masks, or say foreground='all'"
+)
 _EDGE_PART = (
     "what was found as the part lies at the image's edge, as a second background does: look at the preview, and give "
     "masks, or say foreground='all'"
 )
+
+
+def _unsteady(every: Sequence[_Figures]) -> Iterator[tuple[str, str]]:
+    """Yield what is said where parts of one set were found to be of very different size."""
+    found = (one for one in every if (one.how == "plane" and not _small_part(one)) or _whole_image(one))
+    estimated = sorted(found, key=lambda one: one.share)
+    if estimated and estimated[-1].share > _UNSTEADY * estimated[0].share:
+        ends = (f"{one.sample} (the part is {one.share:.0%} of the image)" for one in (estimated[0], estimated[-1]))
+        yield " and ".join(ends), _UNSTEADY_PART
 
 
 def _too_deep(one: _Figures) -> bool:

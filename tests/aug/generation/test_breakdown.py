@@ -144,6 +144,15 @@ def test_a_few_samples_are_chance() -> None:
     assert len(warnings(*[deep] * 4, *[record()] * 40)) == 1
 
 
+def test_a_part_that_flickers_is_said_once_with_both_ends() -> None:
+    steady = [record(part={"share": share}) for share in (0.1, 0.2, 0.3)]
+    assert not warnings(*steady)
+    assert not warnings(*steady, record(part={"share": 0.9, "how": "given"}))
+    (said,) = warnings(*steady, record(sample="far", part={"share": 0.31}))
+    assert "flickers from image to image" in said
+    assert "(the part is 10% of the image) and far (the part is 31% of the image)" in said
+
+
 def test_damaged_figures_are_left_out() -> None:
     collected = Collected()
     for damaged in ({}, {"severity": 3}, record(measured={"pixels": "many"}), {"figures": 3}):
