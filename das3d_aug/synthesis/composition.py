@@ -33,11 +33,15 @@ _LIMITS = {np.uint16: (1.0, 65535.0), np.float32: (1e-37, 3e38), np.float64: (1e
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Composed:
-    """What came out: arrays of the dtypes given, None where nothing was given or the modality is dropped."""
+    """What came out: arrays of the dtypes given, None where nothing was given or the modality is dropped.
+
+    Outside of ``window`` nothing has an owner, and nothing differs from what was given.
+    """
 
     rgb: NDArray[Any] | None
     depth: NDArray[Any] | None
     owner: NDArray[np.uint16]
+    window: tuple[slice, slice]
 
 
 def compose(
@@ -62,11 +66,24 @@ def compose(
     for number, defect in enumerate(defects.items, start=1):
         scene.put(defect, number, texture if defect.texture is not None and image is not None else None)
     rgb = z = None
+    window = _window(scene.owner)
+    where = scene.owner[window] > 0
     if image is not None and scene.rgb is not None and not plan.drop_rgb:
-        rgb = _stored_colour(image, scene.rgb, scene.owner > 0)
+        rgb = image.copy()
+        _store_colour(rgb[window], scene.rgb[window], where)
     if depth is not None and scene.depth is not None and not plan.drop_depth:
-        z = _stored_depth(depth, back(scene.depth), scene.owner > 0, scene.threshold)
-    return Composed(rgb, z, scene.owner)
+        z = depth.copy()
+        _store_depth(z[window], back(scene.depth[window]), where, scene.threshold)
+    return Composed(rgb, z, scene.owner, window)
+
+
+def _window(owner: NDArray[np.uint16]) -> tuple[slice, slice]:
+    """Return the smallest window that holds every pixel with an owner."""
+    ends = []
+    for axis in (1, 0):
+        there = np.flatnonzero(owner.max(axis=axis))
+        ends.append(slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0, 0))
+    return ends[0], ends[1]
 
 
 def with_texture_names(plan: Plan, source: TextureSource) -> Plan:
@@ -176,22 +193,16 @@ def _texture(
     return out
 
 
-def _stored_colour(image: NDArray[Any], made: NDArray[np.float32], where: NDArray[np.bool_]) -> NDArray[Any]:
-    values = made[where] if image.ndim == 3 else made[where][:, 0]
-    out = image.copy()
-    out[where] = np.rint(values * np.float32(255)).astype(np.uint8) if image.dtype == np.uint8 else values
-    return out
+def _store_colour(out: NDArray[Any], made: NDArray[np.float32], where: NDArray[np.bool_]) -> None:
+    values = made[where] if out.ndim == 3 else made[where][:, 0]
+    out[where] = np.rint(values * np.float32(255)).astype(np.uint8) if out.dtype == np.uint8 else values
 
 
-def _stored_depth(
-    depth: NDArray[Any], made: NDArray[np.float32], where: NDArray[np.bool_], threshold: float
-) -> NDArray[Any]:
-    out = depth.copy()
-    before = np.where((depth > 0) & (depth < np.inf), depth, 0).astype(np.float32)
+def _store_depth(out: NDArray[Any], made: NDArray[np.float32], where: NDArray[np.bool_], threshold: float) -> None:
+    before = np.where((out > 0) & (out < np.inf), out, 0).astype(np.float32)
     lost = where & (made <= 0) & (before > 0)
     moved = where & (made > 0) & (before > 0) & (np.abs(made - before) >= max(threshold, 1e-30))
-    low, high = _LIMITS[depth.dtype.type]
+    low, high = _LIMITS[out.dtype.type]
     values = made[moved].astype(np.float64).clip(low, high)
-    out[moved] = np.rint(values) if depth.dtype == np.uint16 else values
+    out[moved] = np.rint(values) if out.dtype == np.uint16 else values
     out[lost] = 0
-    return out

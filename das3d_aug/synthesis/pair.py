@@ -292,24 +292,22 @@ def _composed(
 ) -> AnomalyPair:
     """Render a plan of other kinds than the paper's onto the copies in ``out``."""
     made = compose(image, depth, plan, foreground, source, camera=camera, unit=unit)
-    rgb_changed, depth_changed, delta = out.rgb_changed, out.depth_changed, out.delta
+    window = made.window
     if made.rgb is not None and image is not None:
-        differs = made.rgb != image
-        rgb_changed = differs if differs.ndim == 2 else differs.any(axis=2)
-    if made.depth is not None and depth is not None:
-        depth_changed = (made.depth != depth) & (depth > 0) & (depth < np.inf)
-        delta = np.where(depth_changed, made.depth.astype(np.float64) - depth, 0).astype(np.float32)
-    mask = rgb_changed | depth_changed
+        differs = made.rgb[window] != image[window]
+        out.rgb_changed[window] = differs if differs.ndim == 2 else differs.any(axis=2)
+    if made.depth is not None and depth is not None and out.delta is not None:
+        before, after = depth[window], made.depth[window]
+        changed = out.depth_changed[window]
+        changed[:] = (after != before) & (before > 0) & (before < np.inf)
+        out.delta[window] = np.where(changed, after.astype(np.float64) - before, 0)
+    out.mask[window] = out.rgb_changed[window] | out.depth_changed[window]
     return replace(
         out,
         rgb=out.rgb if made.rgb is None else made.rgb,
         depth=out.depth if made.depth is None else made.depth,
-        mask=mask,
-        delta=delta,
-        rgb_changed=rgb_changed,
-        depth_changed=depth_changed,
         plan=with_texture_names(plan, source),
-        instances=np.where(mask, made.owner, 0).astype(np.uint16),
+        instances=made.owner * out.mask,
     )
 
 

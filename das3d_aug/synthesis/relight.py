@@ -115,10 +115,12 @@ def estimate_light(
     smooth = smooth_surface(depth, inside, 2)
     measured = inside & (smooth > 0)
     core = measured[1:-1, 1:-1] & measured[:-2, 1:-1] & measured[2:, 1:-1] & measured[1:-1, :-2] & measured[1:-1, 2:]
-    every = max(1, int(core.sum()) // 4096)
-    dy = ((smooth[2:, 1:-1] - smooth[:-2, 1:-1]) / (2 * pitch))[core][::every].astype(np.float64)
-    dx = ((smooth[1:-1, 2:] - smooth[1:-1, :-2]) / (2 * pitch))[core][::every].astype(np.float64)
-    bright = (rgb[1:-1, 1:-1] @ np.array([0.299, 0.587, 0.114], np.float32))[core][::every].astype(np.float64)
+    some = np.flatnonzero(core)
+    rows, columns = np.divmod(some[:: max(1, some.size // 4096)], core.shape[1])
+    rows, columns = rows + 1, columns + 1
+    dy = ((smooth[rows + 1, columns] - smooth[rows - 1, columns]) / (2 * pitch)).astype(np.float64)
+    dx = ((smooth[rows, columns + 1] - smooth[rows, columns - 1]) / (2 * pitch)).astype(np.float64)
+    bright = (rgb[rows, columns] @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float64)
     flat = np.hypot(dy, dx) < 3
     if flat.sum() < 64:
         return None
