@@ -119,6 +119,29 @@ def test_one_image(tmp_path, geometry):
     np.testing.assert_allclose(found, wanted.anomaly_map, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["heights", "raw"])
+def test_one_image_is_read_as_one_of_a_folder(tmp_path, kind):
+    """Heights, and depth of no known unit: the same line, whichever way the files are given."""
+    rgb, depth, _ = picture()
+    if kind == "heights":
+        data, name = encode_tiff(np.where(depth > 0, np.float32(0.5) - depth, np.float32(-32768))), "0.tiff"
+        options = ("--depth-axis", "towards", "--invalid", "-32768")
+    else:
+        data, name, options = encode_png(np.uint16(depth * 5000)), "0.png", ()
+    for index in range(4):
+        put(tmp_path / f"in/rgb/{index}.png", encode_png(rgb))
+        put(tmp_path / "in/depth" / name.replace("0", str(index)), data)
+    settings = ("--set", "training.steps=1", "--set", "preparation.foreground=all")
+    settings += ("--set", "preparation.normalise=dataset", *options)
+    done = run("train", "--data", tmp_path / "in", "--out", tmp_path / "model", *SMALL, *settings)
+    assert done.exit_code == 0, done.output
+    for what, out in ((("in",), "all"), (("in/rgb/0.png", "--depth", tmp_path / "in/depth" / name), "one")):
+        done = run("predict", tmp_path / "model", tmp_path / what[0], *what[1:], "--out", tmp_path / out, *options)
+        assert done.exit_code == 0, done.output
+    (one,) = (tmp_path / "one/predictions.jsonl").read_text().splitlines()
+    assert one == (tmp_path / "all/predictions.jsonl").read_text().splitlines()[0]
+
+
 def test_a_failed_image_is_told_and_the_exit_code_is_1(tmp_path):
     rgb, depth, _ = picture()
     for name in ("a", "b"):
@@ -221,7 +244,7 @@ def test_interrupted_it_says_how_to_go_on(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     # click ends the terminal's "^C" with a line break
-    assert said == "\ndas3d-ref: interrupted; the same command with --resume goes on\n"
+    assert said.endswith("\ndas3d-ref: interrupted; the same command with --resume goes on\n")
 
 
 def test_without_data_the_demo_set_is_made(tmp_path, monkeypatch):
