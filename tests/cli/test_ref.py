@@ -171,6 +171,22 @@ def test_options_of_the_data_reach_the_reader(tmp_path):
     assert header["depth_range"]["unit"] == "m"
     assert (header["config"]["mode"], header["config"]["seed"]) == ("depth", 3)
     assert (tmp_path / "prepared").is_dir()
+    following = done.stdout.splitlines()[-1]
+    assert following == (
+        f"next: das3d-ref predict {tmp_path}/model NEW --out verdicts --depth-scale 5000 --unit m "
+        f"(NEW: images; {tmp_path}/in has no test/)"
+    )
+    done = run(
+        *following.partition(" (")[0]
+        .replace("NEW", f"{tmp_path}/in")
+        .replace("verdicts", str(tmp_path / "out"))
+        .split()[2:]
+    )
+    assert done.exit_code == 0, done.output
+    same = ("--data", tmp_path / "in", "--depth-scale", 5000, "--unit", "m")
+    assert f"{tmp_path}/in has no test images: put good ones into test/good/" in mistake(
+        "evaluate", tmp_path / "model", *same
+    )
 
 
 def test_mistakes_are_one_line(tmp_path):
