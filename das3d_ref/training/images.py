@@ -108,8 +108,8 @@ def open_source(
 ) -> Source:
     """Prepare one category of a data set, or find it prepared.
 
-    Images of the split "train" are learnt from, or all where there are no splits, except those that are known to be
-    anomalous.  Without a split "validation" every tenth of them validates.
+    Images of the split "train" are learnt from, or all where there are no splits, except those that are anomalous by
+    label or mask.  Without a split "validation" every tenth of them validates.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def open_source(
         dataset, warnings = open_dataset(out, layout="prepared"), made or ()
     foreground: Resolved = "all" if settings.foreground == "all" else "plane"
     entries = [entry for entry in dataset.entries if category in (None, entry.category)]
-    normal = [entry for entry in entries if entry.label != 1]
+    normal = [entry for entry in entries if not dataset.is_anomalous(entry)]
     train = [entry for entry in normal if entry.split == "train"] or [entry for entry in normal if not entry.split]
     validation = [entry for entry in normal if entry.split == "validation"]
     if not validation:
