@@ -172,9 +172,9 @@ class Dataset(ABC):
 
         Only such a mask is opened; one that cannot be read says nothing here and is an error of `open`.
         """
-        if entry.label is not None or "mask" not in entry.files:
+        path = entry.files.get("mask", entry.files.get("gt"))
+        if entry.label is not None or path is None:
             return entry.label == 1
-        path = entry.files["mask"]
         try:
             marks = _marks_of_jpeg(path) if path.suffix.lower() in JPEG_SUFFIXES else read_plane(path, name="mask") > 0
         except FileError:
