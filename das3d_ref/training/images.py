@@ -144,6 +144,9 @@ def open_source(
     if category is not None and category not in names:
         known = ", ".join(name for name in names if name) or "none by name"
         raise ParameterError(f"category {category!r} is not in {root}; there are {known}")
+    anomalous = {
+        entry.key for entry in dataset.entries if dataset.is_anomalous(entry)
+    }  # before small masks shrink away
     settings, decision = preparation_of(config), ""
     warnings: tuple[tuple[str, str], ...] = ()
     if dataset.layout == "prepared":
@@ -162,7 +165,7 @@ def open_source(
         dataset, warnings = open_dataset(out, layout="prepared"), made or ()
     foreground: Resolved = "all" if settings.foreground == "all" else "plane"
     entries = [entry for entry in dataset.entries if category in (None, entry.category)]
-    normal = [entry for entry in entries if not dataset.is_anomalous(entry)]
+    normal = [entry for entry in entries if entry.label != 1 and entry.key not in anomalous]
     train = [entry for entry in normal if entry.split == "train"] or [entry for entry in normal if not entry.split]
     validation = [entry for entry in normal if entry.split == "validation"]
     if not validation:

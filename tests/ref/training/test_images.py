@@ -51,12 +51,18 @@ def test_runs_that_share_a_cache_wait_for_each_other(tmp_path):
 
 
 def test_masks_say_what_is_good_in_a_folder_without_splits(tmp_path):
-    """Such as generate writes: prepared, too, its anomalies are not learnt from."""
+    """Such as generate writes: its anomalies are not learnt from, nor those whose mask shrinks away."""
     own = write_own(tmp_path / "own", 6)
     for index in range(4):
-        put(own / f"mask/{index:02}.png", encode_mask(np.full(picture()[1].shape, index < 3)))
-    found = open_source(own, config=settings(preparation__distance=0), cache=tmp_path / "cache")
+        mask = np.full(picture()[1].shape, index < 2)
+        mask[-1, -1] |= index == 2
+        put(own / f"mask/{index:02}.png", encode_mask(mask))
+    config = settings(preparation__distance=0, preparation__size="[16, 16]")
+    found = open_source(own, config=config, cache=tmp_path / "cache")
+    assert not next(sample for sample in found.dataset if sample.entry.key == "02").mask.any()
     assert sorted(entry.key for entry in (*found.train, *found.validation)) == ["03", "04", "05"]
+    again = open_source(found.dataset.root, config=config, cache=tmp_path / "cache")
+    assert [entry.key for entry in again.train if entry.key in ("00", "01")] == []
 
 
 def test_anomalous_and_test_images_are_never_learnt_from(tmp_path):
