@@ -4,6 +4,7 @@ import doctest
 import importlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from helpers.pages import PAGES, ROOT, blocks
+from helpers.pages import PAGES, ROOT, all_blocks, blocks
 
 import das3d_aug
 from examples import make_pictures
@@ -45,7 +46,7 @@ def resolve(name):
     return found
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python")], ids=shown)
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python") and not blocks(p, "console")], ids=shown)
 def test_python_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {"__name__": "__main__"}
@@ -53,14 +54,32 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
         exec(compile(block, page.name, "exec"), names)
 
 
-def test_readme_commands_run(tmp_path):
-    (commands,) = blocks(ROOT / "README.md", "console")
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "console")], ids=shown)
+def test_commands_run_and_print_what_the_page_says(page, tmp_path, monkeypatch):
+    """From top to bottom: Python, commands, and after these the lines that they print, … standing for what differs."""
+    monkeypatch.chdir(tmp_path)
+    names, printed = {"__name__": "__main__"}, []
+    for language, block in all_blocks(page):
+        if language == "python":
+            exec(compile(block, page.name, "exec"), names)
+        elif language == "console":
+            printed = [line for command in block.splitlines() for line in run(command)]
+        elif language == "text":
+            rest = iter(printed)
+            for line in block.splitlines():
+                wanted = re.compile(r"\S.*".join(map(re.escape, " ".join(line.split()).split("…"))))
+                assert any(wanted.fullmatch(found) for found in rest), f"{line!r} is not printed, or not there"
+    for picture in tmp_path.glob("*.png"):
+        assert picture.stat().st_size > 10_000
+
+
+def run(command):
+    """Run a command of a page; return the lines that it prints, without their indentation."""
     scripts = Path(sys.executable).parent
-    env = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
-    for command in commands.splitlines():
-        done = subprocess.run(command.split(), cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+    env = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "160"}
+    done = subprocess.run(shlex.split(command), env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return [" ".join(line.split()) for line in done.stdout.splitlines()]
 
 
 def test_docstring_examples_run():

@@ -62,7 +62,7 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
             ("left out", counted(summary.left_out, "anomalous source")),
             *_rows(breakdown),
         ),
-        after=f"train on {summary.out}, or make one of its samples again with das3d-aug replay",
+        after=f"train your own detector on {summary.out} beside the good parts, or look at one: das3d-aug replay",
     )
     return 1 if summary.failures else 0
 

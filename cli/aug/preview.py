@@ -24,7 +24,8 @@ __all__ = ["preview"]
 def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None:
     """Draw a contact sheet of some samples of IN before and after.
 
-    A sample that cannot be drawn is a line with the reason.
+    A sample that cannot be drawn is a line with the reason.  Where all samples are anomalous, as in a folder that
+    generate --count wrote, they are drawn as they are.
     """
     from das3d_aug.files import encode_png, write_atomic
     from das3d_aug.preview import contact_sheet

@@ -37,7 +37,10 @@ __all__ = ["predict"]
 @preparation_options
 @layout_options
 def predict(model: Path, source: Path, out: Path, false_positives: float | None, **options: Any) -> int:
-    """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay."""
+    """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay.
+
+    One image is the colour, with --depth or --xyz beside it; for a detector of depth alone it may be the depth.
+    """
     from das3d_aug.datasets import open_dataset
     from das3d_aug.errors import counted
     from das3d_ref.evaluation import predict_all, predict_pair
@@ -71,9 +74,11 @@ def predict(model: Path, source: Path, out: Path, false_positives: float | None,
 
 def _check_options(source: Path, options: dict[str, Any]) -> None:
     """Refuse options of one image with a folder, and the other way round."""
-    of_one, of_both = {"depth", "xyz", "intrinsics"}, {"depth_scale", "unit"}
+    from das3d_aug.datasets.stored import NAMES
+
+    of_one = {"depth", "xyz", "intrinsics"}
     wrong, what = options.keys() & of_one, "a folder"
     if source.is_file():
-        wrong, what = options.keys() - of_one - of_both, "one image"
+        wrong, what = options.keys() - of_one - set(NAMES), "one image"
     if wrong:
         raise click.UsageError(f"--{min(wrong).replace('_', '-')} does not go with {source}, which is {what}")

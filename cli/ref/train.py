@@ -101,9 +101,25 @@ def train(
                 f"threshold {header['threshold']:.4f}, from {len(scores)} good images: of new ones it calls {expected} "
                 "anomalous"
             )
-        category = f" --category {options['category']}" if options["category"] else ""
-        said.say(f"next: das3d-ref evaluate {model} --data {data}{category}")
+        said.say(f"next: {_next(model, data, options, tested=bool(source.test))}")
     return 0
+
+
+def _next(model: Path, data: Path, options: dict[str, Any], *, tested: bool) -> str:
+    """Return the command that comes next, which reads its images as this one did."""
+    read = given({name: value for name, value in options.items() if name not in ("cache", "workers")})
+    if not tested:
+        read.pop("category", None)
+    words = " ".join(f"--{name.replace('_', '-')} {_as_typed(value)}" for name, value in read.items())
+    if tested:
+        return f"das3d-ref evaluate {model} --data {data} {words}".rstrip()
+    return f"das3d-ref predict {model} NEW --out verdicts {words}".rstrip() + f" (NEW: images; {data} has no test/)"
+
+
+def _as_typed(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_as_typed, value))
+    return f"{value:.15g}" if isinstance(value, float) else str(value)
 
 
 def _demo_set(workers: int) -> Path:

@@ -88,6 +88,10 @@ class Dataset(ABC):
     def __len__(self) -> int:
         return len(self.entries)
 
+    def __getitem__(self, index: int) -> Sample:
+        """Open one sample by its place, as a torch ``DataLoader`` asks for it."""
+        return self.open(self.entries[index])
+
     def __iter__(self) -> Iterator[Sample]:
         return map(self.open, self.entries)
 
@@ -159,11 +163,23 @@ class Dataset(ABC):
         path = self.file(entry, role)
         if path.suffix.lower() not in JPEG_SUFFIXES:
             return np.asarray(self.plane(entry, role, partner=partner, expected=expected) > 0)
-        image = read_rgb(path)
-        check_size(path, image.shape, partner=partner, expected=expected)
-        if 0 < image.max() < _JPEG_MARKED:
-            raise FileError(path, f"is a JPEG with nothing above {image.max()} of 255; store such a mask as PNG")
-        return np.asarray(image[:, :, 0] >= _JPEG_MARKED)
+        marks = _marks_of_jpeg(path)
+        check_size(path, marks.shape, partner=partner, expected=expected)
+        return marks
+
+    def is_anomalous(self, entry: Entry) -> bool:
+        """Whether a sample is labelled anomalous or, where nothing labels it, its mask marks anything.
+
+        Only such a mask is opened; one that cannot be read says nothing here and is an error of `open`.
+        """
+        path = entry.files.get("mask", entry.files.get("gt"))
+        if entry.label is not None or path is None:
+            return entry.label == 1
+        try:
+            marks = _marks_of_jpeg(path) if path.suffix.lower() in JPEG_SUFFIXES else read_plane(path, name="mask") > 0
+        except FileError:
+            return False
+        return bool(marks.any())
 
     def assemble(
         self,
@@ -235,6 +251,13 @@ def _roles(entries: Iterable[Entry]) -> frozenset[str]:
     return frozenset(role for entry in entries for role in entry.files)
 
 
+def _marks_of_jpeg(path: Path) -> NDArray[np.bool_]:
+    image = read_rgb(path)
+    if 0 < image.max() < _JPEG_MARKED:
+        raise FileError(path, f"is a JPEG with nothing above {image.max()} of 255; store such a mask as PNG")
+    return np.asarray(image[:, :, 0] >= _JPEG_MARKED)
+
+
 def _without(entries: Iterable[Entry], roles: Set[str]) -> Iterator[Entry]:
     """Yield the entries without the files of some roles; those of which no image is left are gone."""
     for entry in entries:
@@ -244,8 +267,8 @@ def _without(entries: Iterable[Entry], roles: Set[str]) -> Iterator[Entry]:
 
 
 def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
-    """Return the samples to start from: not labelled anomalous, of the train split if there is one."""
-    normal = [entry for entry in dataset.entries if entry.label != 1]
+    """Return the samples to start from: not anomalous by label or mask, of the train split if there is one."""
+    normal = [entry for entry in dataset.entries if not dataset.is_anomalous(entry)]
     train = [entry for entry in normal if entry.split == "train"]
     return tuple(train or normal)
 

@@ -187,7 +187,8 @@ def _most(count: int, total: int) -> bool:
 _Test = Callable[[_Figures], bool]
 
 _TOO_DEEP = (
-    "the depth changes by more than the part's own range of depth: lower the recipe's magnitude (height of kinds)"
+    "the depth changes by more than the part's own range of depth: a hole or a chunk goes through to what lies "
+    "behind, as it should; for all else lower the recipe's magnitude (height of kinds)"
 )
 _OFF_SCALE = (
     "the depth changes by more than 100 times the part's range of depth, or by less than 1/1000 of it, so the recipe's "

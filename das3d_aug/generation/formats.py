@@ -181,6 +181,8 @@ def _common_files(sample: Sample) -> dict[str, bytes]:
         files["intrinsics.json"] = to_json(sample.intrinsics.to_dict())
     if sample.stored is not None:
         files[STATED] = to_json(sample.stored.meaning.stated())
+    elif sample.depth is not None and sample.unit not in ("raw", "unknown"):
+        files[STATED] = to_json({"unit": sample.unit})
     return files
 
 

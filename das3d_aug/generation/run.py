@@ -205,7 +205,9 @@ def generate(
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
-        raise FileError(source, f"has no normal sample ({dataset.how})")
+        raise FileError(
+            source, f"has no normal sample to start from: folders or masks say that all are anomalous ({dataset.how})"
+        )
     total = len(entries) * per_image if count is None else count
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
@@ -274,7 +276,7 @@ def generate(
         format=written_as,
         written=tally.written,
         kept=tally.kept,
-        left_out=sum(entry.label == 1 for entry in dataset.entries),
+        left_out=sum(map(dataset.is_anomalous, dataset.entries)),
         failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
         warnings=(
             *((counted(len(positions), "source"), text) for text, positions in sorted(tally.warnings.items())),

@@ -37,12 +37,13 @@ from das3d_aug.preparation import (
     resize_sample,
     resolve_foreground,
 )
+from das3d_aug.preview.defects import defects_sheet
 from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, with_scale_bar
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import AnomalyPair, Policy, Recipe, find_foreground, synthesize
 from das3d_aug.textures import as_source
 
-__all__ = ["OnFailure", "contact_sheet", "preparation_sheet", "scaled"]
+__all__ = ["OnFailure", "contact_sheet", "ends", "preparation_sheet", "scaled"]
 
 OnFailure = Callable[[str, str], None]
 
@@ -68,8 +69,12 @@ def contact_sheet(
 ) -> Image:
     """Draw samples of a folder before and after the synthesis.
 
+    A folder that has anomalous samples alone, such as `das3d_aug.generation.generate` writes with ``count=``, is drawn
+    as it is (`defects_sheet`): no defect is put on another.
+
     The part is outlined, a bar tells the scale (mm where a camera or points and a unit are known, else px), and a line
-    below each row tells which colours are near and far, nearer and farther, with their values.
+    below each row tells which colours are near and far (of heights: high and low), nearer and farther, with their
+    values.
 
     Parameters
     ----------
@@ -97,7 +102,7 @@ def contact_sheet(
     ParameterError
         If ``count`` < 1 or another argument is wrong.
     FileError
-        If the folder has no normal sample.
+        If the folder has no sample.
     Das3dError
         If none of the samples can be drawn: what the first one raised.
     """
@@ -107,7 +112,7 @@ def contact_sheet(
     dataset = open_dataset(source, layout=layout, **dataset_options)
     entries = normal_entries(dataset)
     if not entries:
-        raise FileError(source, f"has no normal sample (layout {dataset.layout})")
+        return _as_they_are(dataset, count, on_failure)
     texture = None if textures is None else as_source(textures)
 
     def draw(index: int) -> list[Image]:
@@ -137,6 +142,23 @@ def contact_sheet(
     return np.vstack([*top, *rows])
 
 
+def _as_they_are(dataset: Dataset, count: int, on_failure: OnFailure | None) -> Image:
+    """Draw the samples of a folder with the outline of their masks; one that cannot be opened is left out."""
+    if not dataset.entries:
+        raise FileError(dataset.root, f"has no sample (layout {dataset.layout})")
+    opened, failures = [], []
+    for index in _spread(count, len(dataset)):
+        try:
+            opened.append(dataset[index])
+        except Das3dError as error:
+            failures.append(error)
+            if on_failure is not None:
+                on_failure(dataset.entries[index].key, str(error))
+    if not opened:
+        raise failures[0]
+    return defects_sheet([(f"{dataset.root.name}: all samples are anomalous, here as they are", opened)])
+
+
 def _row(sample: Sample, pair: AnomalyPair, inside: Mask) -> list[Image]:
     """Return the pictures of one sample and their caption; a modality that is missing has empty tiles."""
     empty: Image = np.full((*sample.shape, 3), PAPER, np.uint8)
@@ -153,10 +175,10 @@ def _row(sample: Sample, pair: AnomalyPair, inside: Mask) -> list[Image]:
         depth = outlined(colour_depth(sample.depth, valid, scale), inside)
         after = colour_depth(pair.depth, still_valid, scale)
         change = colour_delta(delta, float(np.abs(delta).max()))
-        near, far = (_length(value, sample.unit) for value in scale)
+        near, far = ends(sample, scale)
         nearer, farther = (_length(float(value), sample.unit) for value in (np.abs(delta.min()), np.abs(delta.max())))
         keys = [
-            (_DEPTH, ((NEAR, f"near {near}"), (FAR, f"far {far}"))),
+            (_DEPTH, ((NEAR, near), (FAR, far))),
             (_CHANGE, ((BLUE, f"nearer, to {nearer}"), (RED, f"farther, to {farther}"))),
         ]
     if sample.rgb is None:
@@ -178,6 +200,15 @@ def scaled(picture: Image, sample: Sample, inside: Mask) -> Image:
     area = pixel_area(sample, inside)
     pixel, unit = (1.0, "px") if area is None else (area**0.5, "mm")
     return with_scale_bar(picture, sample.shape, pixel, unit)
+
+
+def ends(sample: Sample, scale: tuple[float, float]) -> tuple[str, str]:
+    """Name the near and the far end of a scale of depth, of heights as the source has them."""
+    stand_off = None if sample.stored is None else sample.stored.stand_off
+    if stand_off is None:
+        return f"near {_length(scale[0], sample.unit)}", f"far {_length(scale[1], sample.unit)}"
+    high, low = (_length(stand_off - value, sample.unit) for value in scale)
+    return f"high {high}", f"low {low}"
 
 
 def _length(value: float, unit: str) -> str:

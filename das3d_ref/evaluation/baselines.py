@@ -145,7 +145,7 @@ def beside(evaluation: Evaluation, results: Mapping[str, BaselineResult]) -> tup
     for figure in known:
         best = max(results, key=lambda name: results[name].evaluation.figures[figure])
         reached, own = results[best].evaluation.figures[figure], evaluation.figures[figure]
-        if reached > own:
+        if round(reached, 4) > round(own, 4):  # as they are printed
             better.append(f"{best} is better than the detector: {figure} {reached:.4f}, the detector has {own:.4f}")
     return ("Simple methods on the same images", ("", *known), table), better
 

@@ -25,6 +25,10 @@ from das3d_ref.training.run_folder import digest_of
 
 __all__ = ["evaluate", "judge_maps", "score_maps", "unseen"]
 
+NO_TEST = (
+    "has no test images: put good ones into test/good/ and others, with masks, into test/<defect>/; images without a "
+    "label are judged by das3d-ref predict"
+)
 _SUFFIXES = (".tiff", ".tif", ".npy", ".png")
 Progress = Callable[[int, int], None]
 
@@ -124,7 +128,7 @@ def judge_maps(
         As for `evaluate`.
     """
     if not source.test:
-        raise ParameterError(f"{source.dataset.root} has no test images")
+        raise ParameterError(f"{source.data or source.dataset.root} {NO_TEST}")
     held: dict[str, NDArray[np.float32]] = {}
     if out is not None:
         keep_apart(out, source.dataset.root)
@@ -279,7 +283,7 @@ def _test_images(dataset: Dataset, category: str | None) -> tuple[Entry, ...]:
         known = ", ".join(filter(None, names)) or "none by name"
         raise ParameterError(f"category {category!r} has no test images in {dataset.root}; there are {known}")
     if not tested.entries:
-        raise ParameterError(f"{dataset.root} has no test images")
+        raise ParameterError(f"{dataset.root} {NO_TEST}")
     return tested.select(category=category).entries
 
 

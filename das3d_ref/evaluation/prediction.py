@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from das3d_aug.colouring import colour_anomaly
 from das3d_aug.datasets import Dataset, Entry, Sample
+from das3d_aug.datasets.arranging import read_arranged
 from das3d_aug.datasets.base import check_size
+from das3d_aug.datasets.stored import Meaning
 from das3d_aug.errors import Das3dError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_for, read_organized, read_plane, read_rgb
-from das3d_aug.geometry import points_to_depth
+from das3d_aug.files import encode_png, encode_tiff, open_atomic, read_camera_for, read_plane, read_rgb
+from das3d_aug.geometry import Camera
 from das3d_aug.runs.output_folder import keep_apart, write_files
+from das3d_ref.config_sections import Mode
 from das3d_ref.evaluation.judge import Progress, map_name
 from das3d_ref.evaluation.pictures import seen
 from das3d_ref.model import Detector, Prediction
@@ -53,55 +56,75 @@ class Verdicts:
 
 
 def read_pair(
-    rgb: Path,
+    image: Path,
     *,
+    mode: Mode = "rgbd",
     depth: Path | None = None,
     xyz: Path | None = None,
     intrinsics: Path | None = None,
-    depth_scale: float = 1.0,
-    unit: str = "unknown",
+    **meaning: Any,
 ) -> Sample:
     """Read one image and its geometry, each from a file of its own.
 
     Parameters
     ----------
-    rgb : pathlib.Path
-        As for `das3d_aug.files.read_rgb`.
-    depth, xyz : pathlib.Path
-        One of them: an image of depth, or organised points (`das3d_aug.files.clouds`).
+    image : pathlib.Path
+        As for `das3d_aug.files.read_rgb`; with ``mode="depth"`` and neither depth nor points beside it, the depth.
+    mode : {"rgb", "depth", "rgbd"}
+        What is needed: "rgb" goes without depth and points, the others need one of the two.
+    depth, xyz : pathlib.Path, optional
+        An image of depth, or organised points (`das3d_aug.files.clouds`).
     intrinsics : pathlib.Path, optional
         The camera, as for `das3d_aug.files.read_camera_for`.
-    depth_scale : float
-        Stored numbers per unit.
-    unit : str
-        "m" or "mm".
+    **meaning
+        What the stored numbers mean, as for `das3d_aug.datasets.stored.Meaning`.
 
     Raises
     ------
     FileError
-        If a file cannot be read, or the sizes differ.
+        If a file cannot be read, its numbers cannot mean this, or the sizes differ.
     ParameterError
-        If there is not one of depth and points, or the scale is not positive.
+        If depth and points are both there, or needed and not; or the meaning is impossible.
     """
-    if not 0 < depth_scale < float("inf"):
-        raise ParameterError(f"depth_scale must be positive, got {depth_scale!r}")
-    image, points = read_rgb(rgb), None
-    with np.errstate(over="ignore"):  # beyond float32 is inf, which is invalid
-        if depth is not None and xyz is None:
-            z = (read_plane(depth, name="depth") / np.float64(depth_scale)).astype(np.float32)
-            check_size(depth, z.shape, partner=rgb, expected=image.shape)
-        elif xyz is not None and depth is None:
-            points = (read_organized(xyz, width=image.shape[1]).xyz / np.float64(depth_scale)).astype(np.float32)
-            check_size(xyz, points.shape, partner=rgb, expected=image.shape)
-            z = points_to_depth(points)
-        else:
-            raise ParameterError(f"{rgb}: needs its depth or its points, one of them: give depth= or xyz=")
-    entry = Entry(key=rgb.stem, split="", defect="", label=None, files={"rgb": rgb})
-    camera, notes = (None, ()) if intrinsics is None else read_camera_for(intrinsics, z.shape)
-    valid = np.isfinite(z) & (z > 0)
+    known = Meaning(**meaning)
+    if mode == "depth" and depth is None and xyz is None:
+        rgb, depth = None, image
+    else:
+        rgb = read_rgb(image)
+    entry = Entry(key=image.stem, split="", defect="", label=None, files={"depth" if rgb is None else "rgb": image})
+    if mode == "rgb" and depth is None and xyz is None:
+        return Sample(entry=entry, rgb=rgb, depth=None, valid=None, unit=known.unit or "unknown")
+    if known.depth_kind == "range" and intrinsics is None:
+        raise ParameterError(f"{image}: depth_kind='range' needs the camera: give intrinsics=")
+    points: NDArray[np.float32] | None = None
+    if depth is not None and xyz is None:
+        path, numbers = depth, read_plane(depth, name="depth")
+        camera, notes = _camera(intrinsics, numbers.shape)
+        measured = known.measure(depth, numbers, camera)
+    elif xyz is not None and depth is None and rgb is not None:
+        path, (camera, notes) = xyz, _camera(intrinsics, rgb.shape)
+        measured, points, _, camera = read_arranged(
+            xyz, meaning=known, width=None, size=(rgb.shape[0], rgb.shape[1]), camera=camera
+        )
+    else:
+        raise ParameterError(f"{image}: needs its depth or its points, one of them: give depth= or xyz=")
+    if rgb is not None:
+        check_size(path, measured.depth.shape, partner=image, expected=rgb.shape)
     return Sample(
-        entry=entry, rgb=image, depth=z, valid=valid, unit=unit, xyz=points, intrinsics=camera, warnings=notes
+        entry=entry,
+        rgb=rgb,
+        depth=measured.depth,
+        valid=np.isfinite(measured.depth) & (measured.depth > 0),
+        unit=measured.unit,
+        xyz=points,
+        intrinsics=camera,
+        warnings=(*notes, *measured.warnings),
+        stored=measured.stored,
     )
+
+
+def _camera(path: Path | None, shape: tuple[int, ...]) -> tuple[Camera | None, tuple[str, ...]]:
+    return (None, ()) if path is None else read_camera_for(path, shape)
 
 
 def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Progress | None = None) -> Verdicts:
@@ -134,9 +157,9 @@ def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Pr
     return _predict(detector, samples, out, progress)
 
 
-def predict_pair(detector: Detector, rgb: Path, out: Path, **files: Any) -> Verdicts:
+def predict_pair(detector: Detector, image: Path, out: Path, **files: Any) -> Verdicts:
     """Judge one image, given by its files (`das3d_ref.evaluation.prediction.read_pair`); otherwise as `predict_all`."""
-    return _predict(detector, {rgb.stem: partial(read_pair, rgb, **files)}, out, None)
+    return _predict(detector, {image.stem: partial(read_pair, image, mode=detector.config.mode, **files)}, out, None)
 
 
 def _predict(

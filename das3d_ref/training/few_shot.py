@@ -22,12 +22,12 @@ _EVERY, _LEAST = 3, 3  # one of so many validates, if there are at least so many
 
 
 class RealAnomalies:
-    """The labelled anomalous images of a source.
+    """The anomalous images of a source.
 
     Parameters
     ----------
     source : Source
-        All images in it that are labelled anomalous, in whatever split.
+        All images in it that are anomalous by label or mask, in whatever split.
     config : Config
     depth_range : DepthRange or None
         Of the good images.
@@ -53,10 +53,9 @@ class RealAnomalies:
                 "real anomalies need features.encoder, as the preset 'practical' has it: networks without one learn "
                 "from pairs, and a real defect has no good image beside it"
             )
-        categories = {entry.category for entry in (*source.train, *source.validation, *source.test)}
-        entries = [e for e in source.dataset.entries if e.label == 1 and e.category in categories]
+        entries = source.anomalous
         if not entries:
-            raise ParameterError(f"{place} has no image that is labelled anomalous")
+            raise ParameterError(f"{place} has no image that a folder or a mask says is anomalous")
         items = [source.item(entry, depth_range) for entry in entries]
         for entry, item in zip(entries, items, strict=True):
             if item.sample.mask is None or not item.sample.mask.any():

@@ -43,6 +43,8 @@ class Source:
         Prepared images, depth in its unit.
     train, validation, test : tuple of Entry
         Normal images to learn from, normal images to validate with, and what is tested.
+    anomalous : tuple of Entry
+        All images that are anomalous by label or mask.
     warnings : tuple of (key, reason)
         Images of which the background was kept, because no plane was found (``preparation.fallback = "keep"``).
     data : pathlib.Path or None
@@ -61,6 +63,7 @@ class Source:
     data: Path | None = None
     foreground: Resolved | None = None
     decision: str = ""
+    anomalous: tuple[Entry, ...] = ()
 
     def depth_range(self, config: Config) -> DepthRange | None:
         """Return the range of all training images, or None if each image has its own."""
@@ -108,8 +111,8 @@ def open_source(
 ) -> Source:
     """Prepare one category of a data set, or find it prepared.
 
-    Images of the split "train" are learnt from, or all where there are no splits, except those that are known to be
-    anomalous.  Without a split "validation" every tenth of them validates.
+    Images of the split "train" are learnt from, or all where there are no splits, except those that are anomalous by
+    label or mask.  Without a split "validation" every tenth of them validates.
 
     Parameters
     ----------
@@ -144,6 +147,7 @@ def open_source(
     if category is not None and category not in names:
         known = ", ".join(name for name in names if name) or "none by name"
         raise ParameterError(f"category {category!r} is not in {root}; there are {known}")
+    marked = {entry.key for entry in dataset.entries if dataset.is_anomalous(entry)}  # before small masks shrink away
     settings, decision = preparation_of(config), ""
     warnings: tuple[tuple[str, str], ...] = ()
     if dataset.layout == "prepared":
@@ -162,14 +166,18 @@ def open_source(
         dataset, warnings = open_dataset(out, layout="prepared"), made or ()
     foreground: Resolved = "all" if settings.foreground == "all" else "plane"
     entries = [entry for entry in dataset.entries if category in (None, entry.category)]
-    normal = [entry for entry in entries if entry.label != 1]
+    anomalous = tuple(entry for entry in entries if entry.label == 1 or entry.key in marked)
+    marked |= {entry.key for entry in anomalous}
+    normal = [entry for entry in entries if entry.key not in marked]
     train = [entry for entry in normal if entry.split == "train"] or [entry for entry in normal if not entry.split]
     validation = [entry for entry in normal if entry.split == "validation"]
     if not validation:
         validation = train[::_HELD_OUT]
         train = [entry for number, entry in enumerate(train) if number % _HELD_OUT]
     test = [entry for entry in entries if entry.split == "test"]
-    return Source(dataset, tuple(train), tuple(validation), tuple(test), warnings, root, foreground, decision)
+    return Source(
+        dataset, tuple(train), tuple(validation), tuple(test), warnings, root, foreground, decision, anomalous
+    )
 
 
 def in_turn(work: Callable[[], Any]) -> Any:

@@ -122,7 +122,8 @@ class Trainer:
             raise ParameterError(
                 f"{source.data or source.dataset.root}: two normal images are needed, one to learn from and one to "
                 f"validate with; there {'is' if there == 1 else 'are'} {there}, none to "
-                f"{'validate with' if source.train else 'learn from'}"
+                f"{'validate with' if source.train else 'learn from'}; what a folder or a mask marks as anomalous does "
+                "not count"
             )
         config = source.narrowed(config)
         settings = config.training

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from das3d_aug.colouring import colour_delta
+from das3d_aug.colouring import colour_delta, depth_scale
+from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png, encode_tiff, read_rgb
-from das3d_aug.preview import contact_sheet, shade
+from das3d_aug.generation import generate
+from das3d_aug.preview import contact_sheet, defects_sheet, shade
 from das3d_aug.preview.layout import PART, outlined, with_scale_bar
+from das3d_aug.preview.sheets import ends
 from das3d_aug.synthesis import Recipe
 
 
@@ -131,3 +135,28 @@ def test_the_scale_bar_has_a_round_length_true_to_scale(pixel: float, pixels: in
     dark = (out[-11:-8] == 0).all(axis=(0, 2))
     assert dark.sum() == pytest.approx(pixels, abs=1)
     assert dark[8 : 8 + dark.sum()].all()
+
+
+def test_a_folder_of_anomalies_is_drawn_as_it_is(parts: Path, tmp_path: Path) -> None:
+    generate(parts, tmp_path / "out", count=3, seed=0)
+    sheet = contact_sheet(tmp_path / "out")
+    stored = open_dataset(tmp_path / "out")
+    np.testing.assert_array_equal(sheet[30:], defects_sheet([("", [stored[index] for index in range(3)])])[30:])
+    (tmp_path / "out/rgb/p1_001.png").write_bytes(b"")
+    told: list[str] = []
+    assert contact_sheet(tmp_path / "out", on_failure=lambda key, _: told.append(key)).shape[1] < sheet.shape[1]
+    assert told == ["p1_001"]
+
+
+def test_heights_are_named_as_the_source_has_them(tmp_path: Path) -> None:
+    heights = (np.random.default_rng(0).random((48, 48)) - 0.5).astype(np.float32)
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "depth/a.tiff").write_bytes(encode_tiff(heights))
+    (sample,) = open_dataset(tmp_path, depth_axis="towards", unit="mm")
+    low, high = np.percentile(heights, (2, 98))
+    scale = depth_scale(sample.depth, sample.valid, sample.valid)
+    named = ends(sample, scale)
+    assert [name.split()[0] for name in named] == ["high", "low"]
+    assert [float(name.split()[1]) for name in named] == pytest.approx([high, low], abs=1e-3)
+    assert all(name.endswith(" mm") for name in named)
+    assert ends(replace(sample, stored=None), (0.5, 0.7)) == ("near 0.5 mm", "far 0.7 mm")

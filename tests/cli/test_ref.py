@@ -119,6 +119,29 @@ def test_one_image(tmp_path, geometry):
     np.testing.assert_allclose(found, wanted.anomaly_map, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["heights", "raw"])
+def test_one_image_is_read_as_one_of_a_folder(tmp_path, kind):
+    """Heights, and depth of no known unit: the same line, whichever way the files are given."""
+    rgb, depth, _ = picture()
+    if kind == "heights":
+        data, name = encode_tiff(np.where(depth > 0, np.float32(0.5) - depth, np.float32(-32768))), "0.tiff"
+        options = ("--depth-axis", "towards", "--invalid", "-32768")
+    else:
+        data, name, options = encode_png(np.uint16(depth * 5000)), "0.png", ()
+    for index in range(4):
+        put(tmp_path / f"in/rgb/{index}.png", encode_png(rgb))
+        put(tmp_path / "in/depth" / name.replace("0", str(index)), data)
+    settings = ("--set", "training.steps=1", "--set", "preparation.foreground=all")
+    settings += ("--set", "preparation.normalise=dataset", *options)
+    done = run("train", "--data", tmp_path / "in", "--out", tmp_path / "model", *SMALL, *settings)
+    assert done.exit_code == 0, done.output
+    for what, out in ((("in",), "all"), (("in/rgb/0.png", "--depth", tmp_path / "in/depth" / name), "one")):
+        done = run("predict", tmp_path / "model", tmp_path / what[0], *what[1:], "--out", tmp_path / out, *options)
+        assert done.exit_code == 0, done.output
+    (one,) = (tmp_path / "one/predictions.jsonl").read_text().splitlines()
+    assert one == (tmp_path / "all/predictions.jsonl").read_text().splitlines()[0]
+
+
 def test_a_failed_image_is_told_and_the_exit_code_is_1(tmp_path):
     rgb, depth, _ = picture()
     for name in ("a", "b"):
@@ -148,6 +171,22 @@ def test_options_of_the_data_reach_the_reader(tmp_path):
     assert header["depth_range"]["unit"] == "m"
     assert (header["config"]["mode"], header["config"]["seed"]) == ("depth", 3)
     assert (tmp_path / "prepared").is_dir()
+    following = done.stdout.splitlines()[-1]
+    assert following == (
+        f"next: das3d-ref predict {tmp_path}/model NEW --out verdicts --depth-scale 5000 --unit m "
+        f"(NEW: images; {tmp_path}/in has no test/)"
+    )
+    done = run(
+        *following.partition(" (")[0]
+        .replace("NEW", f"{tmp_path}/in")
+        .replace("verdicts", str(tmp_path / "out"))
+        .split()[2:]
+    )
+    assert done.exit_code == 0, done.output
+    same = ("--data", tmp_path / "in", "--depth-scale", 5000, "--unit", "m")
+    assert f"{tmp_path}/in has no test images: put good ones into test/good/" in mistake(
+        "evaluate", tmp_path / "model", *same
+    )
 
 
 def test_mistakes_are_one_line(tmp_path):

@@ -12,3 +12,8 @@ PAGES = [
 
 def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def all_blocks(page):
+    """Return (language, text) of the blocks that have a language, in their order."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)

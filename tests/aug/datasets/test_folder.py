@@ -9,8 +9,9 @@ from das3d_cli.aug import main
 from helpers.own_files import CAMERA, DEPTH, MASK, RGB, RNG, XYZ, camera, ply, put
 
 from das3d_aug.datasets import encode_folder, open_dataset
+from das3d_aug.datasets.base import normal_entries
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import encode_png
+from das3d_aug.files import encode_mask, encode_png
 from das3d_aug.geometry import depth_to_points, range_to_depth
 
 
@@ -193,3 +194,19 @@ def test_the_command_line_passes_the_options(tmp_path):
         done = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", str(tmp_path / "sheet.png"), *options])
         assert done.exit_code == code, done.output
         assert word in done.output
+
+
+def test_a_mask_says_which_samples_of_one_folder_are_good(tmp_path):
+    """Nothing is labelled there: not the anomalies of a dump either, which once were taken for good parts."""
+    for name, mask in (("a", MASK), ("b", np.zeros_like(MASK)), ("c", None)):
+        put(tmp_path / "rgb" / f"{name}.png", encode_png(RGB))
+        if mask is not None:
+            put(tmp_path / "mask" / f"{name}.png", encode_mask(mask))
+    put(tmp_path / "rgb" / "d.png", encode_png(RGB))
+    put(tmp_path / "mask" / "d.png", b"no picture")
+    dataset = open_dataset(tmp_path)
+    assert [entry.key for entry in dataset.entries if dataset.is_anomalous(entry)] == ["a"]
+    assert [entry.key for entry in normal_entries(dataset)] == ["b", "c", "d"]
+    assert dataset[1].entry.key == "b"
+    with pytest.raises(IndexError):
+        dataset[4]

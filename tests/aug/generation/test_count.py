@@ -11,7 +11,7 @@ import pytest
 from helpers.dumps import put, recipes, tree, write_folder, write_mvtec
 
 from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_tiff
 from das3d_aug.generation import generate, replay
 from das3d_aug.runs.output_folder import recorded_settings
@@ -34,6 +34,12 @@ def test_exactly_so_many_anomalous_samples_the_sources_in_turns(tmp_path: Path) 
     assert recorded_settings(out / "das3d.json")["count"] == 11
     for path in recipes(out):
         assert replay(path).differences == ()
+
+
+def test_no_defect_is_put_on_another(tmp_path: Path) -> None:
+    generate(write_folder(tmp_path / "parts"), tmp_path / "out", count=3)
+    with pytest.raises(FileError, match="folders or masks say that all are anomalous"):
+        generate(tmp_path / "out", tmp_path / "again")
 
 
 @pytest.mark.parametrize("written_as", ["mvtec3d", "webdataset"])

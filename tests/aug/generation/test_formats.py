@@ -233,6 +233,15 @@ def test_heights_are_written_as_heights(tmp_path: Path, written_as: str, dtype: 
 
 
 @pytest.mark.parametrize("written_as", ["folder", "webdataset"])
+def test_the_unit_goes_along(tmp_path: Path, written_as: str) -> None:
+    parts = write_folder(tmp_path / "parts")
+    for unit in ("mm", None):
+        options = {} if unit is None else {"unit": unit}
+        generate(parts, tmp_path / f"{unit}", format=written_as, **options)
+        assert {sample.unit for sample in open_dataset(tmp_path / f"{unit}")} == {unit or "unknown"}
+
+
+@pytest.mark.parametrize("written_as", ["folder", "webdataset"])
 def test_depth_is_written_as_16_bit_png_if_that_is_asked_for(tmp_path: Path, written_as: str) -> None:
     parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
     summary = generate(parts, out, recipe=RECIPE, format=written_as, unit="m", depth_png=20000)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from das3d_cli.ref import main
+from helpers.dumps import put
 from helpers.encoders import encoder_file, on_features
 from helpers.runs import CONFIG, parts, source
 
@@ -91,6 +92,19 @@ def test_every_third_validates_and_no_test_image_was_learnt_from(tmp_path: Path)
     assert judged.protocol["left out"] == f"{count} test images that the detector has learnt from"
 
 
+def test_a_plain_folder_with_masks_is_enough(tmp_path: Path) -> None:
+    config = on_features()
+    data = source(config)
+    for kind in ("hole", "dent"):
+        for role, name in (("rgb", "rgb"), ("xyz", "xyz"), ("gt", "mask")):
+            for path in (parts() / "potato/test" / kind / role).iterdir():
+                put(tmp_path / "plain" / name / f"{kind}{path.suffix}", path.read_bytes())
+    anomalies = open_source(tmp_path / "plain", config=data.narrowed(config), cache=tmp_path / "cache", unit="m")
+    found = RealAnomalies(anomalies, config, data.depth_range(config))
+    assert len(found.learnt) == 2
+    assert found.held_out == ()
+
+
 def test_other_real_anomalies_are_another_run(tmp_path: Path) -> None:
     config, data, anomalies = real(tmp_path, "hole")
     train(data, tmp_path / "model", config=config, anomalies=anomalies)
@@ -104,9 +118,8 @@ def test_what_cannot_be_learnt_from_is_refused_in_a_sentence(tmp_path: Path) -> 
         ParameterError, match=r"real anomalies need features\.encoder, as the preset 'practical' has it"
     ):
         Trainer(data, tmp_path / "a", config=CONFIG, anomalies=anomalies)
-    good = dataclasses.replace(data, dataset=data.dataset.select(split="train"))
-    with pytest.raises(ParameterError, match="has no image that is labelled anomalous"):
-        RealAnomalies(good, config, None)
+    with pytest.raises(ParameterError, match="has no image that a folder or a mask says is anomalous"):
+        RealAnomalies(dataclasses.replace(data, anomalous=()), config, None)
     bare_folder = few(tmp_path / "b", "cut")
     for path in (bare_folder / "potato/test/cut/gt").iterdir():
         path.write_bytes(encode_png(np.zeros((64, 64), np.uint8)))

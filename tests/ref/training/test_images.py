@@ -13,7 +13,7 @@ from helpers.dumps import put
 from helpers.runs import CONFIG, parts, picture, settings, source, workplace
 
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff
+from das3d_aug.files import encode_mask, encode_png, encode_tiff
 from das3d_aug.preparation import prepare
 from das3d_aug.runs.output_folder import sole_writer
 from das3d_ref import open_source
@@ -48,6 +48,21 @@ def test_runs_that_share_a_cache_wait_for_each_other(tmp_path):
             with pytest.raises(TimeoutError):
                 other.result(timeout=0.5)
         assert len(other.result().train) == 2
+
+
+def test_masks_say_what_is_good_in_a_folder_without_splits(tmp_path):
+    """Such as generate writes: its anomalies are not learnt from, nor those whose mask shrinks away."""
+    own = write_own(tmp_path / "own", 6)
+    for index in range(4):
+        mask = np.full(picture()[1].shape, index < 2)
+        mask[-1, -1] |= index == 2
+        put(own / f"mask/{index:02}.png", encode_mask(mask))
+    config = settings(preparation__distance=0, preparation__size="[16, 16]")
+    found = open_source(own, config=config, cache=tmp_path / "cache")
+    assert not next(sample for sample in found.dataset if sample.entry.key == "02").mask.any()
+    assert sorted(entry.key for entry in (*found.train, *found.validation)) == ["03", "04", "05"]
+    again = open_source(found.dataset.root, config=config, cache=tmp_path / "cache")
+    assert [entry.key for entry in again.train if entry.key in ("00", "01")] == []
 
 
 def test_anomalous_and_test_images_are_never_learnt_from(tmp_path):

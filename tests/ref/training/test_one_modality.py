@@ -70,6 +70,10 @@ def test_it_is_trained_judged_and_predicted(data: tuple[str, Path], tmp_path: Pa
     lines = (tmp_path / "verdicts/predictions.jsonl").read_text().splitlines()
     assert len(lines) == 12
     assert all("error" not in json.loads(line) for line in lines)
+    one = next(root.glob(f"test/cut/{there}/*"))
+    run("predict", tmp_path / "model", one, *unit, "--out", tmp_path / "alone")
+    alone = json.loads((tmp_path / "alone/predictions.jsonl").read_text())
+    assert alone["score"] in [json.loads(line)["score"] for line in lines]
     run("baselines", root, *unit, *small[:1], *small[3:], "--out", tmp_path / "baselines.json")
     rgb, depth, _ = images(3, cut=False)
     found = detector.predict(rgb if there == "rgb" else None, depth if there == "depth" else None, unit="mm")
