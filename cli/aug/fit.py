@@ -56,6 +56,8 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
         after=dataclasses.asdict(fitted.after),
     )
     said.warn([(str(source), sentence) for sentence in fitted.warnings], what="sets")
+    if fitted.after.wasserstein >= fitted.before.wasserstein:
+        said.warn([(str(out), "is no nearer to these defects than the recipe it started from: keep that one")])
     said.say(f"{defects} labelled defects on {samples} samples, beside what the recipe draws before and after the fit:")
     show_gaps({"before": fitted.before, "after": fitted.after})
     said.say("moved:")

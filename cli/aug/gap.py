@@ -18,6 +18,8 @@ from ..voice import voice
 
 __all__ = ["gap"]
 
+_FEW = 20  # samples
+
 
 @click.command()
 @click.argument("a", metavar="A", type=FOLDER)
@@ -37,4 +39,10 @@ def gap(a: Path, b: Path, **options: Any) -> None:
     voice().say(
         f"A: {found.defects[0]} defects on {found.samples[0]} samples, B: {found.defects[1]} on {found.samples[1]}"
     )
+    few = [
+        (str(place), f"{count} samples are few: the AUROC says little")
+        for place, count in zip((a, b), found.samples, strict=True)
+        if count < _FEW
+    ]
+    voice().warn(few, what="sets")
     show_gaps({"": found})

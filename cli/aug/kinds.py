@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import click
@@ -18,7 +19,10 @@ def kinds(out: Path | None, seed: int) -> None:
     """List the kinds of defects, those of other packages too, or draw them."""
     from das3d_aug.synthesis.kinds import all_kinds
 
-    known = all_kinds()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        known = all_kinds()
+    voice().warn([("kinds", str(one.message)) for one in caught], what="kinds")
     for name, kind in known.items():
         voice().say(f"{name:15}{kind.about}")
     voice().tell(kinds={name: kind.about for name, kind in known.items()})

@@ -62,6 +62,7 @@ def train(
     overrides = [*(f"{name}={value}" for name, value in named.items()), *values]
     config = Config.preset(preset or ("demo" if data is None else "small"))
     config = (config if recipe is None else config.with_recipe(recipe)).override(overrides)
+    from das3d_aug.datasets import open_dataset
     from das3d_ref.model.score import Calibration
     from das3d_ref.training import check_run  # after the settings: torch takes seconds to load
     from das3d_ref.training import train as run
@@ -74,8 +75,9 @@ def train(
         said.warn([(str(data), f"has {good} good images: what varies among good parts is hardly known of so few")])
     real = None
     if anomalies is not None:
-        named = options["category"]
-        there = {**options, "category": named if named and (anomalies / named).is_dir() else None}
+        read = {name: value for name, value in options.items() if name not in ("category", "cache", "workers")}
+        by_name = any(entry.category for entry in open_dataset(anomalies, **given(read)).entries)
+        there = {**options, "category": options["category"] if by_name else None}
         real = open_source_of(anomalies, source.narrowed(config), model, there)
     with progress_bar("training") as progress:
 

@@ -118,6 +118,8 @@ def fit(
             done += 1
             if progress is not None:
                 progress(done, total)
+        if not library:
+            raise ParameterError("recipe has no kind that leaves anything to measure on these parts: name other kinds")
         shares = _shares(statistics, library, own)
         if found.kinds is not None:
             found = _weighed(found, statistics, library, own, shares)

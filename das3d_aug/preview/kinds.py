@@ -8,7 +8,7 @@ from das3d_aug.colouring import Image, shade
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.preview.layout import line, outlined, row
 from das3d_aug.synthesis import AnomalyPair, Recipe, synthesize
-from das3d_aug.synthesis.kinds import all_kinds
+from das3d_aug.synthesis.kinds import KINDS
 
 __all__ = ["kinds_sheet"]
 
@@ -34,7 +34,7 @@ def kinds_sheet(*, seed: int = 0) -> Image:
     part = make_part("biscuit", seed=0, index=0, size=_SIDE)
     inside = part.valid & part.foreground
     rows = []
-    names = list(all_kinds())
+    names = list(KINDS)
     for first in range(0, len(names), _ACROSS):
         tiles: list[Image] = []
         for name in names[first : first + _ACROSS]:
@@ -50,7 +50,7 @@ def kinds_sheet(*, seed: int = 0) -> Image:
 
 def _example(name: str, rgb: Image, depth: np.ndarray, inside: np.ndarray, seed: int) -> AnomalyPair:
     """Return the first pair of a kind that shows."""
-    least, most = all_kinds()[name].size
+    least, most = KINDS[name].size
     size = (min(max(_LEAST, least), most), most)
     recipe = Recipe(kinds={name: 1.0}, count=(1, 1), size=size, dropout=0.0)
     pairs = (

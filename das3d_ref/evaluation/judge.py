@@ -15,6 +15,7 @@ from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.files import contained, encode_tiff, read_plane
 from das3d_aug.runs.output_folder import keep_apart, write_files
+from das3d_ref.config import Config
 from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, mark, measure
 from das3d_ref.model import Detector
@@ -89,12 +90,25 @@ def evaluate(
 
 
 def unseen(source: Source, detector: Detector) -> Source:
-    """Return a source without the test images that are among the real anomalies that a detector was trained with."""
+    """Return a source without the test images that are among the real anomalies that a detector was trained with.
+
+    Raises
+    ------
+    ParameterError
+        If no anomalous one is left, or they could not be known: images are prepared otherwise than in training.
+    """
     seen = set(detector.header.get("anomalies", ()))
     if not seen:
         return source
-    test = (entry for entry in source.test if digest_of([source.item(entry, None)]) not in seen)
-    return replace(source, test=tuple(test))
+    if detector.config.preparation != Config.from_dict(detector.header["config"]).preparation:
+        raise ParameterError(
+            "the detector has learnt from real defects, and knows their images only as they were prepared in training: "
+            "leave foreground, distance and fallback as trained"
+        )
+    test = tuple(entry for entry in source.test if digest_of([source.item(entry, None)]) not in seen)
+    if any(entry.label for entry in source.test) and not any(entry.label for entry in test):
+        raise ParameterError("nothing is left to measure: the detector has learnt from all anomalous test images")
+    return replace(source, test=test)
 
 
 def judge_maps(

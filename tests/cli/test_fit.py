@@ -64,6 +64,22 @@ def test_generate_and_gap_take_what_fit_wrote(fitted: tuple[Path, Result], parts
     assert "told apart: AUROC 0." in done.stdout or "told apart: AUROC 1." in done.stdout
 
 
+def test_a_fit_that_brings_nothing_is_said(
+    parts: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from das3d_aug.fitting import folders
+
+    monkeypatch.setattr(folders, "fit", lambda statistics, good, recipe, **options: recipe)  # nothing is moved
+    done = run("fit", parts, "--recipe", start, "--out", tmp_path / "mine.toml")
+    assert done.exit_code == 0, done.output
+    assert "is no nearer to these defects than the recipe it started from" in done.stderr
+
+
+def test_few_samples_are_said(parts: Path) -> None:
+    done = run("gap", parts, parts)
+    assert "16 samples are few: the AUROC says little" in done.stderr
+
+
 def test_json_and_a_sheet_elsewhere(parts: Path, start: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
     done = run("fit", parts, "--recipe", start, "--out", tmp_path / "r.toml", "--sheet", sheet, "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import entry_points
 
 from das3d_aug.errors import ParameterError
@@ -55,15 +56,14 @@ def register_kind(kind: DefectKind) -> None:
 
 
 def all_kinds() -> dict[str, DefectKind]:
-    """Return every kind by its name, those of plug-ins too.
-
-    Raises
-    ------
-    ParameterError
-        If a plug-in cannot be loaded.
-    """
-    names = [*KINDS, *(point.name for point in entry_points(group=_GROUP))]
-    return {name: kind_named(name) for name in names}
+    """Return every kind by its name, those of plug-ins too; of a plug-in that cannot be loaded a warning says why."""
+    found = {}
+    for name in dict.fromkeys([*KINDS, *(point.name for point in entry_points(group=_GROUP))]):
+        try:
+            found[name] = kind_named(name)
+        except ParameterError as error:
+            warnings.warn(str(error), stacklevel=2)
+    return found
 
 
 def kind_named(name: str) -> DefectKind:
@@ -80,10 +80,10 @@ def kind_named(name: str) -> DefectKind:
             raise ParameterError(f"kind must be one of {', '.join([*KINDS, *found])}, got {name!r}")
         try:
             kind = found[name].load()
-            register_kind(kind)
-            if kind.name != name:
+            if getattr(kind, "name", name) != name:
                 raise ParameterError(f"its kind has another name, {kind.name!r}")
-        except Exception as error:  # whatever a foreign module raises when it is imported
+            register_kind(kind)
+        except (Exception, SystemExit) as error:  # whatever a foreign module raises when it is imported
             raise ParameterError(
                 f"the plug-in {found[name].value} of kind {name!r} cannot be loaded: {error}"
             ) from error

@@ -211,3 +211,10 @@ def test_a_part_that_was_not_found_is_said(tmp_path: Path) -> None:
     assert any("foreground='all'" in sentence for sentence in done.warnings)
     done = fit_folder(tmp_path, recipe=replace(START, kinds={"dent": 1.0}), foreground="all")
     assert not any("foreground='all'" in sentence for sentence in done.warnings)
+
+
+def test_kinds_that_cannot_be_seen_are_refused_in_a_sentence(real: list[Sample]) -> None:
+    bare = [replace(sample, rgb=None) for sample in real]
+    good = [replace(sample, mask=None) for sample in bare]
+    with pytest.raises(ParameterError, match="recipe has no kind that leaves anything to measure on these parts"):
+        fit(measure(bare), good, recipe=Recipe(kinds={"stain": 1}, dropout=0.0), draws=2)

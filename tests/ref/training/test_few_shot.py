@@ -90,6 +90,17 @@ def test_every_third_validates_and_no_test_image_was_learnt_from(tmp_path: Path)
     judged = evaluate(found, data)
     assert [image["key"] for image in judged.images] == [entry.key for entry in left.test]
     assert judged.protocol["left out"] == f"{count} test images that the detector has learnt from"
+    for otherwise in ({"distance": 0.006}, {"fallback": "keep"}, {"foreground": "all"}):  # other images: not recognised
+        with pytest.raises(ParameterError, match="leave foreground, distance and fallback as trained"):
+            evaluate(found.adjusted(**otherwise), data)
+
+
+def test_a_test_set_that_was_all_learnt_from_is_no_test(tmp_path: Path) -> None:
+    config = on_features()
+    data = source(config)
+    train(data, tmp_path, config=config, anomalies=data)
+    with pytest.raises(ParameterError, match="the detector has learnt from all anomalous test images"):
+        evaluate(Detector.load(tmp_path), data)
 
 
 def test_a_plain_folder_with_masks_is_enough(tmp_path: Path) -> None:
@@ -139,3 +150,9 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", model, *data])
     assert done.exit_code == 0, done.output
     assert "1 test image left out: the detector has learnt from them" in done.output
+    (folder / "potato").rename(folder / "flange")
+    arguments[arguments.index(model)] = str(tmp_path / "other")
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "'potato' is not in" in done.output
+    assert "there are flange" in done.output

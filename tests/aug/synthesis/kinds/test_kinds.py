@@ -1,6 +1,7 @@
 """What every kind keeps: plans replay, only what differs is marked, invalid depth stays, any size and modality."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -184,5 +185,14 @@ def test_kinds_of_other_packages_are_listed_and_found_by_name(monkeypatch):
     assert list(all_kinds()) == [*KINDS, "spot"]
     assert kind_named("spot") is spot
     points += [Plugin("speck", spot)]
-    with pytest.raises(ParameterError, match="plug-in other:spot of kind 'speck' cannot be loaded"):
-        all_kinds()
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="of kind 'speck' cannot be loaded: its kind has another name, 'spot'"):
+            assert list(all_kinds()) == [*KINDS, "spot"]
+
+
+def test_a_plug_in_that_ends_the_process_is_a_sentence(monkeypatch):
+    point = Plugin("quits", None)
+    monkeypatch.setattr(point, "load", lambda: sys.exit(3))
+    monkeypatch.setattr("das3d_aug.synthesis.kinds.registry.entry_points", lambda group: [point])
+    with pytest.raises(ParameterError, match="plug-in other:spot of kind 'quits' cannot be loaded: 3"):
+        kind_named("quits")
