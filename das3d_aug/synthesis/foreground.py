@@ -29,7 +29,7 @@ Foreground: TypeAlias = Policy | NDArray[Any] | None
 # What "auto" believes in; less is no table, and stray pixels.
 _LEAST_PLANE = 0.2  # of the border lies on the plane
 _LEAST_PART = 1 / 2000  # of the image stands out of it
-_AT_BORDER = 0.95  # of the foreground in pieces that touch the image's edge
+_AT_BORDER = 0.5  # of the foreground in pieces that touch the edge of what was measured
 
 Scan: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int32], float, float]
 """The foreground, its first and one-past-last column in each row, its least and largest depth (0 if it is empty)."""
@@ -48,8 +48,8 @@ class Found:
     share : float
         Of the image, 0 … 1.
     at_border : bool
-        "plane" alone: at least 95 % of it lies in pieces that touch the image's edge, as a second background does,
-        or a part that the frame cuts off.
+        "plane" alone: at least half of it lies in pieces that touch the edge of what was measured, as a second
+        background does, or a part that the frame cuts off.
     low, high : float
         The part's smallest and largest depth, without stray pixels (`part_range`); both 0 if there is no pixel.
     """
@@ -100,8 +100,8 @@ def find_foreground(depth: NDArray[Any], foreground: Foreground = "auto", *, dep
     return Found(
         mask=mask,
         how=how,
-        share=np.count_nonzero(mask) / mask.size,
-        at_border=how == "plane" and _touches_edge(mask),
+        share=int(np.count_nonzero(mask)) / mask.size,
+        at_border=how == "plane" and _touches_edge(mask, scan(z, 1.0, plane=(0.0, 0.0, 0.0))[0][0]),
         low=low,
         high=high,
     )
@@ -143,14 +143,18 @@ def _holds(inside, least):
     return False
 
 
-def _touches_edge(mask: NDArray[np.bool_]) -> bool:
+def _touches_edge(mask: NDArray[np.bool_], valid: NDArray[np.uint8]) -> bool:
+    """Whether half of the mask does; cameras that align depth with colour leave a frame without measurements."""
     from scipy import ndimage  # here, since few calls need it and it takes a moment to load
 
-    pieces, count = ndimage.label(mask)
+    if not mask.any():
+        return False
+    rows, columns = np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+    pieces, count = ndimage.label(mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     edges = (pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1])
     touching = np.unique(np.concatenate(edges))
-    return bool(sizes[touching[touching > 0]].sum() >= _AT_BORDER * sizes[1:].sum() > 0)
+    return bool(sizes[touching[touching > 0]].sum() >= _AT_BORDER * sizes[1:].sum())
 
 
 def foreground_mask(

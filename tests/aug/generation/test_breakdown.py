@@ -111,7 +111,7 @@ def warnings(*records: dict[str, Any]) -> list[str]:
         ({"unit": "m", "part": {"low": 400.0, "high": 425.0}}, "its unit looks wrong"),
         ({"part": {"share": 0.004}}, "less than 1 % of the image"),
         ({"part": {"share": 0.97, "how": "all"}}, "no background was found"),
-        ({"part": {"at_border": True}}, "at the image's edge"),
+        ({"part": {"at_border": True}}, "joined to the image's edge"),
     ],
 )
 def test_what_looks_wrong_is_said_once_for_all_samples(changes: dict[str, Any], said: str) -> None:

@@ -73,6 +73,18 @@ def test_a_few_pixels_that_stand_out_are_no_part():
     assert not find_foreground(depth).at_border
 
 
+@pytest.mark.parametrize("margin", [0, 6])
+def test_a_rig_beside_the_table_is_told_by_the_edge_of_what_was_measured(margin):
+    depth = np.full((200, 300), 0.5, np.float32)
+    depth[40:80, 40:120] = 0.45
+    assert not find_foreground(depth).at_border
+    depth[20:, 240:] = 0.4
+    if margin:
+        depth[:margin] = depth[-margin:] = depth[:, :margin] = depth[:, -margin:] = 0
+    found = find_foreground(depth)
+    assert (found.how, found.at_border) == ("plane", True)
+
+
 @pytest.mark.parametrize("family", ["flange", "potato"])
 def test_every_crop_has_a_part(family):
     part = make_part(family, seed=0, index=0, size=256)
