@@ -28,18 +28,25 @@ def show_figures(evaluation: Any) -> None:
         said.say(line)
 
 
-def show_baselines(evaluation: Any, results: Any) -> Any:
-    """Print what simple methods reach beside the detector, warn where one is better; return the report's table."""
-    from das3d_ref.evaluation.baselines import beside
+def show_baselines(evaluation: Any, results: Any) -> list[Any]:
+    """Print what simple methods reach beside the detector, warn where one is better; return the report's tables."""
+    from das3d_ref.evaluation.comparison import beside
 
-    said, ((caption, head, rows), better) = voice(), beside(evaluation, results)
-    said.tell(baselines={name: result.evaluation.figures for name, result in results.items()}, better=better)
-    said.say("")
+    said, (tables, compared) = voice(), beside(evaluation, results)
+    said.tell(
+        baselines={name: result.evaluation.figures for name, result in results.items()},
+        compared=[one._asdict() for one in compared],
+    )
+    _, head, rows = tables[0]
     width = max(len(row[0]) for row in rows)
+    said.say("")
     for row in (head, *rows):
         said.say("  ".join([f"{row[0]:{width}}", *(f"{cell:9}" for cell in row[1:])]).rstrip())
-    said.warn([("a simple method", sentence) for sentence in better], what="figures")
-    return caption, head, rows
+    for one in compared:
+        if not one.lost:
+            said.say(str(one))
+    said.warn([("a simple method", str(one)) for one in compared if one.lost], what="figures")
+    return tables
 
 
 def write_evaluation(

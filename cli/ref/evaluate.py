@@ -52,6 +52,6 @@ def evaluate(model: Path, data: Path, out: Path | None, as_published: bool, comp
 
         with progress_bar("baselines") as progress:
             results = run_baselines(source, config=detector.config, encoder=detector.encoder, progress=progress)
-        tables.append(show_baselines(found, results))
+        tables += show_baselines(found, results)
     if out is not None:
         write_evaluation(found, out, source.dataset, what=(model, data, options["category"]), tables=tables)

@@ -211,8 +211,8 @@ _UNSTEADY_PART = (
     "where the part is flickers from image to image: look at the preview, and give masks, or say foreground='all'"
 )
 _EDGE_PART = (
-    "most of what was found as the part is joined to the image's edge, as a second background is (a floor, a rig): look "
-    "at the preview, and give masks, or say foreground='all'"
+    "most of what was found as the part is joined to the image's edge, as a second background is (a floor, a rig): "
+    "look at the preview, and give masks, or say foreground='all'"
 )
 
 

@@ -32,19 +32,18 @@ from das3d_aug.runs.output_folder import to_json as runs_json
 from das3d_ref.config import Config
 from das3d_ref.evaluation.alignment import Alignment
 from das3d_ref.evaluation.judge import judge_maps
-from das3d_ref.evaluation.record import Evaluation, Table
+from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.model.encoder import Encoder
 from das3d_ref.model.inputs import Item
 from das3d_ref.model.memory import Memory, nearest_distances
 from das3d_ref.training import Source
 
-__all__ = ["BaselineResult", "View", "beside", "look", "methods", "run_baselines", "to_json"]
+__all__ = ["BaselineResult", "View", "look", "methods", "run_baselines", "to_json"]
 
 Array = NDArray[np.float32]
 Method = Callable[["View"], Array]
 """What a baseline has learnt: from an image to its anomaly map, H x W."""
 
-_COMPARED = ("I-AUROC", "P-AUROC", "AUPRO@0.3")
 _SCALES = (64, 32, 13)  # parts of the image's side that are the sigmas of the smoothing
 _COMPONENTS, _HELD_OUT = 20, 4
 _RIDGE = 1e-3  # added to each variance: noise of 3 % of the range
@@ -127,27 +126,6 @@ def run_baselines(
         if progress is not None:
             progress(len(results), len(known))
     return results
-
-
-def beside(evaluation: Evaluation, results: Mapping[str, BaselineResult]) -> tuple[Table, list[str]]:
-    """Set a detector beside the baselines.
-
-    Returns
-    -------
-    (table, sentences)
-        A table for `das3d_ref.evaluation.report.write_report`, and a sentence for each figure in which a baseline is
-        better than the detector.
-    """
-    known = [name for name in _COMPARED if name in evaluation.figures]
-    rows = [("the detector", evaluation.figures)] + [(name, it.evaluation.figures) for name, it in results.items()]
-    table = [(name, *(f"{figures[figure]:.4f}" for figure in known)) for name, figures in rows]
-    better = []
-    for figure in known:
-        best = max(results, key=lambda name: results[name].evaluation.figures[figure])
-        reached, own = results[best].evaluation.figures[figure], evaluation.figures[figure]
-        if round(reached, 4) > round(own, 4):  # as they are printed
-            better.append(f"{best} is better than the detector: {figure} {reached:.4f}, the detector has {own:.4f}")
-    return ("Simple methods on the same images", ("", *known), table), better
 
 
 def to_json(results: Mapping[str, BaselineResult]) -> bytes:

@@ -281,7 +281,14 @@ def _evaluate(
         protocol["AUPRO (100 thresholds)"] = "at normal pixels of equally spaced ranks"
     if unmarked:
         protocol["anomalous images without a marked pixel"] = unmarked
-    return Evaluation(measured.figures, tuple(images), protocol, measured.intervals, measured.curves)
+    return Evaluation(
+        measured.figures,
+        tuple(images),
+        protocol,
+        measured.intervals,
+        measured.curves,
+        replicates=measured.replicates,
+    )
 
 
 def map_name(key: str) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from das3d_aug.errors import FileError
 from das3d_aug.files import read_json
 from das3d_aug.runs.output_folder import to_json
@@ -38,6 +41,8 @@ class Evaluation:
         (x, y) of ``ROC`` and ``PRO``, as `das3d_ref.metrics.measure` finds them.
     date : str
         The day on which the command line measured, ``2026-11-29``; empty otherwise.  No figure depends on it.
+    replicates : dict
+        Figures of the draws behind the intervals, as `das3d_ref.metrics.measure` finds them; not kept in files.
     """
 
     figures: dict[str, float]
@@ -46,6 +51,7 @@ class Evaluation:
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     curves: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
     date: str = ""
+    replicates: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
         bad = sum(bool(image["label"]) for image in self.images)
@@ -64,7 +70,8 @@ class Evaluation:
     def to_json(self) -> bytes:
         """Return all of it as JSON; a figure that cannot be said is null."""
         figures = {name: None if math.isnan(figure) else figure for name, figure in self.figures.items()}
-        return to_json({**vars(self), "figures": figures})
+        kept = {name: value for name, value in vars(self).items() if name != "replicates"}
+        return to_json({**kept, "figures": figures})
 
     @classmethod
     def from_json(cls, data: bytes, *, path: str | Path = "evaluation.json") -> Self:

@@ -11,6 +11,7 @@ from das3d_ref.metrics.auroc_aupro import (
     aupro,
     evaluate_maps,
     image_auroc,
+    interval,
     mark,
     measure,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "aupro",
     "evaluate_maps",
     "image_auroc",
+    "interval",
     "mark",
     "measure",
 ]

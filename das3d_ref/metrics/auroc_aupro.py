@@ -18,7 +18,7 @@ twice, one at a time, and what is held are the anomalous pixels and one chunk (`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ __all__ = [
     "aupro",
     "evaluate_maps",
     "image_auroc",
+    "interval",
     "mark",
     "measure",
 ]
@@ -62,14 +63,17 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Measured:
-    """Figures by name, 95 % intervals and curves of those that can be said.
+    """Figures by name, 95 % intervals, curves and replicates of those that can be said.
 
     A curve is (x, y) of at most 500 points: ROC of the images, PRO of the pixels up to a false-positive rate of 0.3.
+    The replicates of two methods on the same images, in the same order, are of the same draws, so that their difference
+    is that of pairs.
     """
 
     figures: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     curves: dict[str, tuple[list[float], list[float]]]
+    replicates: dict[str, Floats] = field(repr=False, compare=False)
 
 
 def image_auroc(scores: Sequence[float], labels: Sequence[bool]) -> float:
@@ -185,8 +189,18 @@ def measure(
             figures |= dict(zip(PUBLISHED, published, strict=True))
         if counts.known:
             curves["PRO"] = _pro_curve(counts)
-    intervals = _intervals(scores, labels, by_image, replicates, seed) if replicates else {}
-    return Measured(figures, intervals, curves)
+    samples = _replicates(scores, labels, by_image, replicates, seed) if replicates else {}
+    intervals = {name: found for name, sample in samples.items() if (found := interval(sample)) is not None}
+    return Measured(figures, intervals, curves, samples)
+
+
+def interval(sample: Floats) -> tuple[float, float] | None:
+    """Return where the middle 95 % of replicates lie; None if no replicate could be measured."""
+    known = sample[~np.isnan(sample)]  # a replicate may have no region
+    if not known.size:
+        return None
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _mark_all(maps: Sequence[Array], masks: Sequence[NDArray[np.bool_]]) -> list[Marked]:
@@ -256,21 +270,15 @@ def _roc(scores: Sequence[float], labels: Sequence[bool], times: Floats) -> tupl
         return (end - good) / end[:, -1:], end / end[:, -1:], recall / recall[:, -1:]
 
 
-def _intervals(
+def _replicates(
     scores: Sequence[float], labels: Sequence[bool], by_image: Counts | None, replicates: int, seed: int
-) -> dict[str, tuple[float, float]]:
+) -> dict[str, Floats]:
     times = _draw(np.asarray(labels, bool), replicates, seed)
     samples = {"I-AUROC": _area(*_roc(scores, labels, times), 1.0)}
     if by_image is not None:
         parts = [_figures(by_image.drawn(part)) for part in np.array_split(times, -(-replicates // _TOGETHER))]
         samples |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    intervals = {}
-    for name, sample in samples.items():
-        known = sample[~np.isnan(sample)]  # a replicate may have no region
-        if known.size:
-            low, high = np.quantile(known, [0.025, 0.975])
-            intervals[name] = float(low), float(high)
-    return intervals
+    return samples
 
 
 def _draw(labels: NDArray[np.bool_], replicates: int, seed: int) -> Floats:
