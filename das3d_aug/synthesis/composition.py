@@ -156,6 +156,7 @@ def _scene(
         size=size,
         light=light,
         threshold=plan.mask_threshold * ((high - low) if plan.magnitude_unit == "range" else 1.0),
+        plausible=defects.length_unit == "relative",
         behind=behind,
         owner=np.zeros(plan.shape, np.uint16),
     )

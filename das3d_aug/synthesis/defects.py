@@ -17,13 +17,16 @@ from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
 from das3d_aug.textures import TexturePlan, draw_texture
 
-__all__ = ["SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
+__all__ = ["MOST_SOFT", "SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
 
 SKEWED = "skewed"
 """The paper's own kind, which has its fields in the plan itself and is alone in its sample."""
 
 LengthUnit = Literal["relative", "mm"]
 _MOST = 64  # defects of a sample
+MOST_SOFT = 32
+"""The largest softness: a blur of 4 pixels."""
+
 _ELEVATION = (25.0, 60.0)  # degrees of the light from the camera's axis
 
 
@@ -41,7 +44,8 @@ class Defect:
     size : float
         Its length, over the part's extent (the square root of its area in pixels), or in mm.
     height : float
-        Over the part's range of depth, or in mm; positive away from the camera.
+        Over the part's range of depth, or in mm; positive away from the camera.  Over the range, it is cut to half the
+        defect's width.
     elongation, angle : float
         Width over length; direction of the length in degrees from the column axis.
     seed : int
@@ -50,6 +54,11 @@ class Defect:
         The kind's own numbers.
     texture : TexturePlan or None
         The foreign texture, of kinds that bring one.
+    contrast : float
+        How much of its change of colour is seen, 0 … 1; what is lost or moved is seen as it is.
+    softness : int
+        How often it is smoothed by (1 2 1) / 4 along rows and columns, as optics and sensors do: a blur of
+        sqrt(softness / 2) pixels.
     """
 
     kind: str
@@ -61,11 +70,15 @@ class Defect:
     seed: int
     values: Mapping[str, float]
     texture: TexturePlan | None = None
+    contrast: float = 1.0
+    softness: int = 0
 
     @classmethod
     def from_dict(cls, values: Any) -> Defect:
         """Rebuild a defect from plain values; raises `ParameterError` if one cannot be used."""
         names = {f.name for f in dataclasses.fields(cls)}
+        if isinstance(values, dict):
+            values = {"contrast": 1.0, "softness": 0, **values}  # as it was before there were any
         if not isinstance(values, dict) or values.keys() != names:
             raise ParameterError(f"defect must have {', '.join(sorted(names))}, got {quoted(values)}")
         kind, own = values["kind"], values["values"]
@@ -78,7 +91,7 @@ class Defect:
             name: check_number(name, values[name], low, high)
             for name, low, high in (
                 ("size", 1e-6, 1e9), ("height", -1e9, 1e9), ("elongation", 1e-3, 1),
-                ("angle", -360, 360),
+                ("angle", -360, 360), ("contrast", 0, 1),
             )
         }  # fmt: skip
         place = values["place"]
@@ -90,6 +103,7 @@ class Defect:
             seed=check_whole("seed", values["seed"], 0, 2**64 - 1),
             values={name: check_number(name, number, -1e9, 1e9) for name, number in own.items()},
             texture=None if values["texture"] is None else TexturePlan.from_dict(values["texture"]),
+            softness=check_whole("softness", values["softness"], 0, MOST_SOFT),
             **numbers,
         )
 
@@ -152,6 +166,8 @@ def draw_defect(
     *,
     size: tuple[float, float] | None = None,
     height: tuple[float, float] | None = None,
+    contrast: tuple[float, float] = (1.0, 1.0),
+    softness: tuple[int, int] = (0, 0),
     operations: int = 3,
 ) -> Defect:
     """Draw a defect of a kind; its own ranges hold where none is given."""
@@ -168,6 +184,8 @@ def draw_defect(
         seed=stream.bits(),
         values=kind.draw(stream),
         texture=draw_texture(stream, operations=operations) if kind.texture else None,
+        contrast=stream.uniform(*contrast),
+        softness=stream.integer(*softness),
     )
 
 

@@ -15,7 +15,7 @@ from das3d_aug._arguments import check_number, check_option, check_shape, check_
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.defects import SKEWED, Defects, LengthUnit, draw_defect, draw_light
+from das3d_aug.synthesis.defects import MOST_SOFT, SKEWED, Defects, LengthUnit, draw_defect, draw_light
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.plan import Plan
@@ -26,7 +26,7 @@ __all__ = ["Recipe"]
 Range: TypeAlias = tuple[float, float]
 
 _DEFECTS = 7  # a stream beside that of the paper's kind
-_OF_KINDS = ("kinds", "count", "size", "height", "length_unit", "relight")
+_OF_KINDS = ("kinds", "count", "size", "height", "contrast", "softness", "length_unit", "relight")
 _REALISTIC = {
     "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,
     "crack": 3.0, "scratch": 2.0, "cut": 2.0, "hole": 2.0, "chunk": 1.5, "spall": 2.0, "contamination": 3.0,
@@ -92,6 +92,11 @@ class Recipe:
         Their lengths, log-uniform, in ``length_unit``; None: each kind's own range.
     height : (float, float) or None
         Their heights, log-uniform, in ``length_unit``; None: each kind's own range.
+    contrast : (float, float)
+        How much of their change of colour is seen, uniform (0.2 … 1; ours: real cracks and dents are mostly faint).
+    softness : (int, int)
+        How often they are smoothed by (1 2 1) / 4, a blur of sqrt(softness / 2) px (0 … 4; ours: no camera draws lines
+        of one sharp pixel).
     length_unit : {"relative", "mm"}
         "relative": sizes over the part's extent (the square root of its area in pixels), heights over its range of
         depth.  "mm" needs ``size`` and ``height`` here, and a camera and the depth's unit with the pair.
@@ -129,6 +134,8 @@ class Recipe:
     count: tuple[int, int] = (1, 3)
     size: Range | None = None
     height: Range | None = None
+    contrast: Range = (0.2, 1.0)
+    softness: tuple[int, int] = (0, 4)
     length_unit: LengthUnit = "relative"
     relight: bool = True
     modality: Literal["rgbd", "rgb", "depth"] = "rgbd"
@@ -177,11 +184,16 @@ class Recipe:
             if not any(weights.values()):
                 raise ParameterError("kinds must have a weight above 0, all are 0")
             object.__setattr__(self, "kinds", _Weights(weights))
-        for name, low, high in (("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
+        for name, low, high in (
+            ("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6),
+            ("contrast", 0.01, 1), ("softness", 0, MOST_SOFT),
+        ):  # fmt: skip
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
-        if any(number != int(number) for number in self.count):
-            raise ParameterError(f"count must be whole numbers, got {quoted(self.count)}")
-        object.__setattr__(self, "count", (int(self.count[0]), int(self.count[1])))
+        for name in ("count", "softness"):
+            low, high = getattr(self, name)
+            if any(number != int(number) for number in (low, high)):
+                raise ParameterError(f"{name} must be whole numbers, got {quoted((low, high))}")
+            object.__setattr__(self, name, (int(low), int(high)))
         check_option("length_unit", self.length_unit, ("relative", "mm"))
         if self.length_unit == "mm" and (self.size is None or self.height is None):
             raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
@@ -264,6 +276,8 @@ class Recipe:
                 kind_named(_weighted(stream, others)),
                 size=self.size,
                 height=self.height,
+                contrast=self.contrast,
+                softness=self.softness,
                 operations=self.texture_operations,
             )
             for _ in range(stream.integer(*self.count))

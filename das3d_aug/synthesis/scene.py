@@ -13,7 +13,7 @@ that nobody could see (a patch pasted onto its like) is taken back: its mask wou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 
 from das3d_aug.synthesis.defects import Defect
 from das3d_aug.synthesis.kinds import Canvas, DefectKind, kind_named
+from das3d_aug.synthesis.kinds.base import Field
+from das3d_aug.synthesis.kinds.shapes import smooth
 from das3d_aug.synthesis.relight import brightness, smooth_surface
 
 __all__ = ["RELIEF", "Scene"]
@@ -31,6 +33,8 @@ RELIEF = 0.35
 
 _VISIBLE = 0.012  # mean change of colour of blocks of 4 x 4 pixels, of full brightness
 _BLOCK = 4
+_WIDER = 0.2  # of the footprint, blurred
+_ASPECT = 0.5
 _CAP = 20.0  # heights, of the relief that a kind sees
 
 Texture = Callable[[Defect, NDArray[np.bool_], int, int], NDArray[np.float32]]
@@ -58,6 +62,9 @@ class Scene:
         Unit vector to the light: rows, columns, towards the camera; None: colour does not follow shape.
     threshold : float
         The change of depth that counts, in its unit.
+    plausible : bool
+        Whether a defect is at most half as deep as it is wide: a height drawn over the range of the whole part would
+        make wells of small dents.
     behind : ndarray of float32, H x W, or None
         Depth of the background, if it is known.
     owner : ndarray of uint16, H x W
@@ -72,6 +79,7 @@ class Scene:
     size: float
     light: tuple[float, float, float] | None
     threshold: float
+    plausible: bool
     behind: NDArray[np.float32] | None
     owner: NDArray[np.uint16]
 
@@ -83,13 +91,17 @@ class Scene:
         kind = kind_named(defect.kind)
         row, column = self._centre(kind, defect.place)
         radius = max(defect.size * self.size / 2, 1.5)
-        reach = math.ceil(radius * kind.reach) + 2
+        reach = math.ceil(radius * kind.reach) + 2 + defect.softness
         height, width = self.inside.shape
         top, left = max(0, row - reach), max(0, column - reach)
         window = np.s_[top : min(height, row + reach + 1), left : min(width, column + reach + 1)]
-        smooth = None
+        rise = defect.height * self.unit
+        if self.plausible:
+            steepest = _ASPECT * 2 * radius * defect.elongation * self.pitch
+            rise = min(max(rise, -steepest), steepest)
+        surface = None
         if self.depth is not None and (kind.relief or kind.moves):
-            smooth = smooth_surface(self.depth, self.inside, max(2, round(radius / 2)))
+            surface = smooth_surface(self.depth, self.inside, max(2, round(radius / 2)))
         canvas = Canvas(
             centre=(row - top, column - left),
             radius=radius,
@@ -97,32 +109,36 @@ class Scene:
             angle=math.radians(defect.angle),
             seed=defect.seed,
             inside=self.inside[window],
-            relief=self._relief(window, smooth if kind.relief else None, defect.height),
+            relief=self._relief(window, surface if kind.relief else None, rise),
         )
         kind.render(canvas, defect.values)
-        foot = canvas.foot & canvas.inside
-        colour = None if self.rgb is None else self.rgb[window].copy()
+        lift = canvas.lift * np.float32(rise)
+        colour = None if self.rgb is None else self.rgb[window]
         depth = None if self.depth is None else self.depth[window].copy()
-        lift = canvas.lift * np.float32(defect.height * self.unit)
         if canvas.rows is not None and canvas.columns is not None:
             rows = np.rint(canvas.rows + np.float32(top)).astype(np.int32)
             columns = np.rint(canvas.columns + np.float32(left)).astype(np.int32)
             known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
             rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-            foot &= known & self.inside[rows, columns]
-            if depth is not None and smooth is not None and self.depth is not None:
+            canvas.foot &= known & self.inside[rows, columns]
+            if depth is not None and surface is not None and self.depth is not None:
                 there = self.depth[rows, columns]
-                lift = smooth[window] + (there - smooth[rows, columns]) - depth
+                lift = surface[window] + (there - surface[rows, columns]) - depth
                 lift[(there <= 0) | (depth <= 0)] = 0
-            if colour is not None and self.rgb is not None:
+            if self.rgb is not None:
                 colour = self.rgb[rows, columns]
+        shade = canvas.shade
+        if self.light is not None and not kind.flat:
+            shade = shade * brightness(lift / np.float32(self.pitch), self.light, radius)
+        if defect.softness and not kind.moves:  # the lens blurs what the light has made
+            canvas.foot |= _soften(canvas.foot, defect.softness, ((lift, 0), (shade, 1), (canvas.cover, 0)))
+        foot = canvas.foot & canvas.inside
         if colour is not None:
-            shade = canvas.shade
-            if self.light is not None and not kind.flat:
-                shade = shade * brightness(lift / np.float32(self.pitch), self.light, radius)
-            colour *= shade[:, :, None]
+            before, colour = colour, colour * shade[:, :, None]
             if texture is not None:
                 colour += canvas.cover[:, :, None] * (texture(defect, foot, top, left) - colour)
+            if not kind.moves and not kind.flat:
+                colour = before + np.float32(defect.contrast) * (colour - before)
             if canvas.lost.any():
                 colour[canvas.lost] = self._background()
             colour = np.minimum(np.maximum(colour, np.float32(0)), np.float32(1))
@@ -151,13 +167,13 @@ class Scene:
         there = np.flatnonzero(where[row])
         return row, int(there[min(int(place[1] * there.size), there.size - 1)])
 
-    def _relief(self, window: Any, smooth: NDArray[np.float32] | None, height: float) -> NDArray[np.float32]:
+    def _relief(self, window: Any, smooth: NDArray[np.float32] | None, rise: float) -> NDArray[np.float32]:
         """Return how far the part stands out of its smooth surface, in the defect's height."""
         inside = self.inside[window]
         if smooth is None or self.depth is None:
             return np.zeros(inside.shape, np.float32)
         here = self.depth[window]
-        relief = (smooth[window] - here) / np.float32(max(abs(height) * self.unit, 1e-12))
+        relief = (smooth[window] - here) / np.float32(max(abs(rise), 1e-12))
         relief = np.minimum(np.maximum(relief, np.float32(-_CAP)), np.float32(_CAP))
         relief[~inside | (here <= 0)] = 0
         return np.asarray(relief)
@@ -184,6 +200,16 @@ class Scene:
             return False
         change = (colour - self.rgb[window]).sum(axis=2) / np.float32(3)
         return bool(_mean_change(change, foot) > _VISIBLE)
+
+
+def _soften(foot: NDArray[np.bool_], times: int, fields: Sequence[tuple[Field, float]]) -> NDArray[np.bool_]:
+    """Blur what a kind wrote, each with what it has outside, and return where at least a fifth of it is seen."""
+    seen = foot.astype(np.float32)
+    for field, nothing in fields:
+        field[~foot] = nothing
+        smooth(field, times)
+    smooth(seen, times)
+    return seen > np.float32(_WIDER)
 
 
 def _mean_change(change: NDArray[np.float32], foot: NDArray[np.bool_]) -> float:

@@ -10,6 +10,8 @@ from das3d_aug.synthesis.kinds.shapes import blob, grain
 
 __all__ = ["ripple"]
 
+_SHORTEST = 4.0  # pixels of a wave
+
 
 def draw(stream: Stream) -> dict[str, float]:
     """Draw the length of a wave over the radius, and how stretched the waves are (1: orange peel)."""
@@ -20,7 +22,8 @@ def render(canvas: Canvas, values: Values) -> None:
     """Fade noise of one scale in from the edge of a soft patch."""
     deep = blob(canvas, wobble=0.3)
     inside = step(deep * np.float32(3))
-    canvas.lift[:] = inside * grain(canvas, cell=values["wave"], stretch=values["stretch"], label=3)
+    cell = max(values["wave"], _SHORTEST / canvas.radius)
+    canvas.lift[:] = inside * grain(canvas, cell=cell, stretch=values["stretch"], label=3)
     canvas.foot[:] = deep > 0
 
 

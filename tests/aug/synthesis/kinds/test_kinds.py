@@ -130,7 +130,7 @@ def test_a_plan_from_outside_is_checked():
     (first, *_) = good["defects"]["items"]
     for name, value in {
         "kind": "teapot", "place": [0.5], "size": -1, "height": "x", "elongation": 0, "angle": 1e9, "seed": -1,
-        "values": {"width": 1}, "texture": {},
+        "values": {"width": 1}, "texture": {}, "contrast": 1.5, "softness": 0.5,
     }.items():  # fmt: skip
         with pytest.raises(ParameterError):
             Plan.from_dict(good | {"defects": good["defects"] | {"items": [first | {name: value}]}})
@@ -139,8 +139,46 @@ def test_a_plan_from_outside_is_checked():
             Plan.from_dict(good | {"defects": good["defects"] | {name: value}})
 
 
+def floats():
+    rgb, depth = given()
+    return rgb.astype(np.float32) / 255, depth
+
+
+@pytest.mark.parametrize("kind", ["dent", "crack", "spall", "scratch"])
+def test_contrast_scales_the_change_of_colour_and_leaves_depth(kind):
+    whole, half = (
+        synthesize(*floats(), recipe=of(kind, count=(1, 1), contrast=(share, share), softness=(0, 0)), seed=3)
+        for share in (1.0, 0.5)
+    )
+    np.testing.assert_array_equal(whole.depth, half.depth)
+    change = np.where(whole.rgb_changed[:, :, None], whole.rgb - floats()[0], 0)
+    clipped = (whole.rgb == 0) | (whole.rgb == 1)
+    np.testing.assert_allclose((half.rgb - floats()[0])[~clipped], 0.5 * change[~clipped], atol=1e-6)
+    assert np.abs(change).max() > 0.05
+
+
+def test_softness_blurs_colour_and_depth_of_a_line_and_moves_no_material():
+    recipe = {"count": (1, 1), "size": (0.5, 0.5), "contrast": (1, 1), "mask_threshold": 1e-6}
+    sharp, soft = (synthesize(*floats(), recipe=of("cut", softness=(n, n), **recipe), seed=3, index=2) for n in (0, 2))
+    assert 1.2 < (soft.mask > 0).sum() / (sharp.mask > 0).sum() < 8
+    for name, normal in zip(("rgb", "depth"), floats(), strict=True):
+        before, after = (np.abs(getattr(pair, name) - normal) for pair in (sharp, soft))
+        assert after.max() < 0.9 * before.max()
+    assert 0.8 < after.sum() / before.sum() < 1.05  # of depth; light and shadow of colour fade into each other
+
+
+def test_a_plan_of_before_is_sharp_and_of_full_contrast():
+    pair = synthesize(*given(), recipe=of("crack", contrast=(1, 1), softness=(0, 0)), seed=3)
+    plain = pair.plan.to_dict()
+    for item in plain["defects"]["items"]:
+        del item["contrast"], item["softness"]
+    np.testing.assert_array_equal(render(*given(), Plan.from_dict(plain)).rgb, pair.rgb)
+
+
 def test_recipes_without_kinds_are_as_they_were():
-    assert not Recipe().to_dict().keys() & {"kinds", "count", "size", "height", "length_unit", "relight"}
+    assert not Recipe().to_dict().keys() & {
+        "kinds", "count", "size", "height", "contrast", "softness", "length_unit", "relight",
+    }  # fmt: skip
     assert Recipe().draw((8, 8), seed=0).to_dict()["version"] == 1
     recipe = Recipe.realistic()
     assert Recipe.from_dict(recipe.to_dict()) == recipe
@@ -160,7 +198,7 @@ def test_a_kind_of_somebody_else(monkeypatch):
     with pytest.raises(ParameterError, match="registered"):
         register_kind(dot)
     rgb, _ = given()
-    pair = synthesize(rgb, None, recipe=of("dot"), seed=1)
+    pair = synthesize(rgb, None, recipe=of("dot", contrast=(1, 1), softness=(0, 0)), seed=1)
     assert pair.mask.any()
     assert not pair.rgb[pair.mask].any()
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from das3d_aug.synthesis.kinds import Canvas
-from das3d_aug.synthesis.kinds.shapes import blob, fractal, grain, path, strokes
+from das3d_aug.synthesis.kinds.shapes import blob, fractal, grain, path, smooth, strokes
 
 
 def canvas(height=60, width=70, *, scale=1.0, angle=0.4, seed=5, radius=20.0, elongation=0.6):
@@ -111,3 +112,15 @@ def test_a_path_goes_from_end_to_end():
     first, last = bent[1] - bent[0], bent[-1] - bent[-2]
     turned = math.atan2(last[0], last[1]) - math.atan2(first[0], first[1])
     assert turned == pytest.approx(math.pi / 2 * 22 / 23, abs=1e-6)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 6), st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_smooth_is_the_binomial_filter_of_scipy(height, width, times, seed):
+    field = np.random.default_rng(seed).normal(size=(height, width)).astype(np.float32)
+    expected = field.astype(np.float64)
+    for _ in range(times):
+        for axis in (0, 1):
+            expected = ndimage.correlate1d(expected, [0.25, 0.5, 0.25], axis=axis, mode="nearest")
+    smooth(field, times)
+    np.testing.assert_allclose(field, expected, atol=1e-6)
