@@ -20,6 +20,7 @@ from das3d_aug.synthesis.border_plane import fit_background
 from das3d_aug.synthesis.defects import Defect, Defects, direction
 from das3d_aug.synthesis.foreground import Policy, axis_sign, locate
 from das3d_aug.synthesis.part_range import part_range
+from das3d_aug.synthesis.places import places
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.relight import estimate_light
 from das3d_aug.synthesis.scene import RELIEF, Scene
@@ -158,6 +159,7 @@ def _scene(
         threshold=plan.mask_threshold * ((high - low) if plan.magnitude_unit == "range" else 1.0),
         behind=behind,
         owner=np.zeros(plan.shape, np.uint16),
+        places={where: places(where, inside, colour, z) for where in {item.where for item in defects.items}},
     )
     return scene, (lambda changed: changed) if sign > 0 else (lambda changed: np.where(changed > 0, top - changed, 0))
 

@@ -15,6 +15,7 @@ from das3d_aug._arguments import check_number, check_option, check_whole
 from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
+from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.textures import TexturePlan, draw_texture
 
 __all__ = ["SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
@@ -36,8 +37,8 @@ class Defect:
     kind : str
         As `das3d_aug.synthesis.kinds.KINDS` names it.
     place : (float, float)
-        Its centre: the share of the part's pixels (or of those at its edge) that lie in rows above it, and the share
-        of those in its row that lie left of it.
+        Its centre: the share of the part's pixels (or of those that ``where`` or its kind ask for) that lie in rows
+        above it, and the share of those in its row that lie left of it.
     size : float
         Its length, over the part's extent (the square root of its area in pixels), or in mm.
     height : float
@@ -50,6 +51,8 @@ class Defect:
         The kind's own numbers.
     texture : TexturePlan or None
         The foreign texture, of kinds that bring one.
+    where : {"anywhere", "edge", "structure"}
+        Which of the part's pixels ``place`` counts.
     """
 
     kind: str
@@ -61,11 +64,14 @@ class Defect:
     seed: int
     values: Mapping[str, float]
     texture: TexturePlan | None = None
+    where: Placement = "anywhere"
 
     @classmethod
     def from_dict(cls, values: Any) -> Defect:
         """Rebuild a defect from plain values; raises `ParameterError` if one cannot be used."""
         names = {f.name for f in dataclasses.fields(cls)}
+        if isinstance(values, dict):  # plans of before places were weighed do not say it
+            values = {"where": "anywhere", **values}
         if not isinstance(values, dict) or values.keys() != names:
             raise ParameterError(f"defect must have {', '.join(sorted(names))}, got {quoted(values)}")
         kind, own = values["kind"], values["values"]
@@ -84,8 +90,10 @@ class Defect:
         place = values["place"]
         if not isinstance(place, list | tuple) or len(place) != 2:
             raise ParameterError(f"place must be two shares in 0 … 1, got {quoted(place)}")
+        check_option("where", values["where"], PLACEMENTS)
         return cls(
             kind=kind,
+            where=values["where"],
             place=(check_number("place", place[0], 0, 1), check_number("place", place[1], 0, 1)),
             seed=check_whole("seed", values["seed"], 0, 2**64 - 1),
             values={name: check_number(name, number, -1e9, 1e9) for name, number in own.items()},
@@ -96,6 +104,8 @@ class Defect:
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and dicts, ready for JSON."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.where == "anywhere":  # as before
+            del plain["where"]
         return plain | {
             "place": list(self.place),
             "values": dict(self.values),
@@ -152,9 +162,10 @@ def draw_defect(
     *,
     size: tuple[float, float] | None = None,
     height: tuple[float, float] | None = None,
+    where: Placement = "anywhere",
     operations: int = 3,
 ) -> Defect:
-    """Draw a defect of a kind; its own ranges hold where none is given."""
+    """Draw a defect of a kind; its own ranges, and its own place at the edge, hold where none is given."""
     low, high = size or kind.size
     least, most = (0.0, 0.0) if kind.flat else height or kind.height
     sign = kind.sign or stream.choice((-1, 1))
@@ -168,6 +179,7 @@ def draw_defect(
         seed=stream.bits(),
         values=kind.draw(stream),
         texture=draw_texture(stream, operations=operations) if kind.texture else None,
+        where="anywhere" if kind.place == "edge" else where,
     )
 
 

@@ -23,6 +23,7 @@ __all__ = ["Plan"]
 
 VERSION = 1  # of the plan's fields and of what they mean
 _WITH_DEFECTS = 2  # of a plan of other kinds than the paper's
+_WITH_PLACES = 3  # of one whose defects are not anywhere on the part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +116,8 @@ class Plan:
         values["texture"] = self.texture.to_dict()
         del values["defects"]
         if self.defects is not None:
-            values |= {"version": _WITH_DEFECTS, "defects": self.defects.to_dict()}
+            placed = any(item.where != "anywhere" for item in self.defects.items)
+            values |= {"version": _WITH_PLACES if placed else _WITH_DEFECTS, "defects": self.defects.to_dict()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -130,14 +132,14 @@ class Plan:
         if not isinstance(values, dict):
             raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
         version = values.get("version")
-        if isinstance(version, bool) or version not in (VERSION, _WITH_DEFECTS):
-            raise ParameterError(f"plan has version {quoted(version)}; this das3d reads up to {_WITH_DEFECTS}")
+        if isinstance(version, bool) or version not in (VERSION, _WITH_DEFECTS, _WITH_PLACES):
+            raise ParameterError(f"plan has version {quoted(version)}; this das3d reads up to {_WITH_PLACES}")
         names = {f.name for f in dataclasses.fields(cls)} - ({"defects"} if version == VERSION else set())
         if values.keys() != names:
             raise ParameterError(
                 f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}"
             )
-        defects = Defects.from_dict(values["defects"]) if version == _WITH_DEFECTS else None
+        defects = Defects.from_dict(values["defects"]) if version != VERSION else None
         return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]), defects=defects)
 
     def to_json(self) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.defects import SKEWED, Defects, LengthUnit, draw_defect, draw_light
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
+from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.weights import Weights, as_weights, weighted
 from das3d_aug.textures import draw_texture
 
 __all__ = ["Recipe"]
@@ -26,7 +28,9 @@ __all__ = ["Recipe"]
 Range: TypeAlias = tuple[float, float]
 
 _DEFECTS = 7  # a stream beside that of the paper's kind
-_OF_KINDS = ("kinds", "count", "size", "height", "length_unit", "relight")
+_PLACES = 8  # and one beside that of the other kinds
+_LATER = {"placement": None}  # fields that recipes of before do not have
+_OF_KINDS = ("kinds", "count", "size", "height", "length_unit", "relight", *_LATER)
 _REALISTIC = {
     "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,
     "crack": 3.0, "scratch": 2.0, "cut": 2.0, "hole": 2.0, "chunk": 1.5, "spall": 2.0, "contamination": 3.0,
@@ -97,6 +101,10 @@ class Recipe:
         depth.  "mm" needs ``size`` and ``height`` here, and a camera and the depth's unit with the pair.
     relight : bool
         Whether colour follows the change of shape.
+    placement : mapping of str to float, or None
+        Weights of where they go: "anywhere" on the part, near its "edge" (up to a fifth of the way to the middle), or
+        along "structure" of its own (strong gradients of colour or depth).  None: anywhere.  A kind that is at home
+        at the edge stays there.  For a region of your own, give it as the ``foreground``.
     modality : {"rgbd", "rgb", "depth"}
         "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.  A pair
         with one modality narrows it to that one.
@@ -131,6 +139,7 @@ class Recipe:
     height: Range | None = None
     length_unit: LengthUnit = "relative"
     relight: bool = True
+    placement: Mapping[str, float] | None = None
     modality: Literal["rgbd", "rgb", "depth"] = "rgbd"
     _octaves: tuple[int, int] = field(init=False, repr=False, compare=False)
 
@@ -168,15 +177,13 @@ class Recipe:
 
     def _check_kinds(self) -> None:
         if self.kinds is not None:
-            if not isinstance(self.kinds, Mapping) or not self.kinds:
-                raise ParameterError(f"kinds must be weights by name, such as {{'crack': 1}}, got {quoted(self.kinds)}")
-            for name in self.kinds:
-                if name != SKEWED:
-                    kind_named(name)
-            weights = {name: check_number(f"kinds.{name}", weight, 0, 1e9) for name, weight in self.kinds.items()}
-            if not any(weights.values()):
-                raise ParameterError("kinds must have a weight above 0, all are 0")
-            object.__setattr__(self, "kinds", _Weights(weights))
+            kinds = as_weights("kinds", self.kinds, "crack", lambda name: None if name == SKEWED else kind_named(name))
+            object.__setattr__(self, "kinds", kinds)
+        if self.placement is not None:
+            places = as_weights(
+                "placement", self.placement, "edge", lambda name: check_option("placement", name, PLACEMENTS)
+            )
+            object.__setattr__(self, "placement", places)
         for name, low, high in (("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
         if any(number != int(number) for number in self.count):
@@ -258,10 +265,12 @@ class Recipe:
         others = {name: weight for name, weight in kinds.items() if name != SKEWED}
         if stream.chance(kinds.get(SKEWED, 0.0) / sum(kinds.values())):
             return None
+        places = stream.spawn(_PLACES)
         items = tuple(
             draw_defect(
                 stream,
-                kind_named(_weighted(stream, others)),
+                kind_named(weighted(stream, others)),
+                where=self._place(places),
                 size=self.size,
                 height=self.height,
                 operations=self.texture_operations,
@@ -271,13 +280,16 @@ class Recipe:
         light = draw_light(stream)
         return Defects(items=items, light=light if self.relight else None, length_unit=self.length_unit)
 
+    def _place(self, stream: Stream) -> Placement:
+        return "anywhere" if self.placement is None else cast(Placement, weighted(stream, self.placement))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and lists, ready for JSON, YAML and TOML."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
         if self.kinds is None:  # as recipes were before there were other kinds
             values = {name: value for name, value in values.items() if name not in _OF_KINDS}
-        else:
-            values["kinds"] = dict(self.kinds)
+        values = {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
+        values |= {name: dict(value) for name, value in values.items() if isinstance(value, Weights)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -305,23 +317,6 @@ class Recipe:
             return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})
         except ParameterError as error:
             raise FileError(path, str(error)) from None
-
-
-class _Weights(dict[str, float]):
-    """Weights by name that can be hashed, as recipes can."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
-
-
-def _weighted(stream: Stream, weights: Mapping[str, float]) -> str:
-    """Draw a name with a chance in proportion to its weight."""
-    left = stream.uniform(0.0, sum(weights.values()))
-    for name, weight in weights.items():
-        left -= weight
-        if left < 0 and weight > 0:
-            return name
-    return max(weights, key=lambda name: weights[name])  # rounding: nothing is left of the last one
 
 
 def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:

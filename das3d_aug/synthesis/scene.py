@@ -13,7 +13,7 @@ that nobody could see (a patch pasted onto its like) is taken back: its mask wou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,8 @@ class Scene:
         Depth of the background, if it is known.
     owner : ndarray of uint16, H x W
         Which defect changed a pixel last: 1 for the first; 0 for none.
+    places : mapping of str to ndarray of bool, H x W
+        The pixels that `Defect.where` asks for, on the part as it was given.
     """
 
     rgb: NDArray[np.float32] | None
@@ -74,6 +76,7 @@ class Scene:
     threshold: float
     behind: NDArray[np.float32] | None
     owner: NDArray[np.uint16]
+    places: Mapping[str, NDArray[np.bool_]]
 
     def put(self, defect: Defect, number: int, texture: Texture | None = None) -> bool:
         """Apply one defect, and say whether it can be seen; one that cannot is taken back.
@@ -81,7 +84,7 @@ class Scene:
         ``texture`` gives the foreign texture, h x w x 3, for a defect, its footprint, and where that starts.
         """
         kind = kind_named(defect.kind)
-        row, column = self._centre(kind, defect.place)
+        row, column = self._centre(kind, defect)
         radius = max(defect.size * self.size / 2, 1.5)
         reach = math.ceil(radius * kind.reach) + 2
         height, width = self.inside.shape
@@ -140,11 +143,11 @@ class Scene:
         self.owner[window][foot] = number
         return True
 
-    def _centre(self, kind: DefectKind, place: tuple[float, float]) -> tuple[int, int]:
-        """Find the pixel of a place."""
-        where = self.inside
+    def _centre(self, kind: DefectKind, defect: Defect) -> tuple[int, int]:
+        """Find the pixel of a defect's place."""
+        place, where = defect.place, self.places[defect.where]
         if kind.place == "edge":
-            where = where & ~_eroded(where)
+            where = self.inside & ~_eroded(self.inside)
         counts = np.count_nonzero(where, axis=1).cumsum()
         wanted = min(int(place[0] * counts[-1]), int(counts[-1]) - 1)
         row = int(np.searchsorted(counts, wanted, side="right"))
