@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -66,7 +67,8 @@ class FittedRecipe:
     def to_toml(self) -> str:
         """Return the recipe as `das3d_aug.Recipe.from_toml` reads it: what differs from the defaults, and why."""
         lines = [f"# Fitted to {len(self.statistics)} labelled defects on {len(self.statistics.count)} samples, from:"]
-        moved = {name.partition(".")[0]: getattr(self.start, name.partition(".")[0]) for name in self.changes()}
+        before = _fields(self.start)
+        moved = {name: before[name] for name in dict.fromkeys(one.partition(".")[0] for one in self.changes())}
         lines += [f"# {name}: {_worded(before)}" for name, before in moved.items()]
         defaults, values = Recipe(), self.recipe.to_dict()
         for name, value in values.items():
@@ -162,8 +164,13 @@ def _doubts(real: DefectStatistics) -> Iterator[str]:
 
 def _flat(recipe: Recipe) -> dict[str, Any]:
     """Return the fields of a recipe, its kinds as fields of their own."""
-    fields = {name: getattr(recipe, name) for name in Recipe().to_dict() | Recipe.realistic().to_dict()}
+    fields = _fields(recipe)
     return fields | {f"kinds.{kind}": weight for kind, weight in (fields.pop("kinds") or {}).items()}
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    fields = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.init}
+    return fields | {"placement": recipe.placement or {"anywhere": 1.0}}
 
 
 def _key(name: str) -> str:
@@ -174,6 +181,8 @@ def _key(name: str) -> str:
 def _worded(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
+    if isinstance(value, float):
+        return f"{value:g}"
     return "each kind's own" if value is None else " … ".join(f"{end:g}" for end in value)
 
 

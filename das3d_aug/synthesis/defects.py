@@ -163,12 +163,13 @@ def draw_defect(
     size: tuple[float, float] | None = None,
     height: tuple[float, float] | None = None,
     where: Placement = "anywhere",
+    dents: float = 0.5,
     operations: int = 3,
 ) -> Defect:
     """Draw a defect of a kind; its own ranges, and its own place at the edge, hold where none is given."""
     low, high = size or kind.size
     least, most = (0.0, 0.0) if kind.flat else height or kind.height
-    sign = kind.sign or stream.choice((-1, 1))
+    sign = kind.sign or (1 if stream.uniform() >= 1 - dents else -1)
     return Defect(
         kind=kind.name,
         place=(stream.uniform(), stream.uniform()),

@@ -29,7 +29,7 @@ Range: TypeAlias = tuple[float, float]
 
 _DEFECTS = 7  # a stream beside that of the paper's kind
 _PLACES = 8  # and one beside that of the other kinds
-_LATER = {"placement": None}  # fields that recipes of before do not have
+_LATER = {"placement": None, "dents": 0.5}  # fields that recipes of before do not have
 _OF_KINDS = ("kinds", "count", "size", "height", "length_unit", "relight", *_LATER)
 _REALISTIC = {
     "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,
@@ -105,6 +105,8 @@ class Recipe:
         Weights of where they go: "anywhere" on the part, near its "edge" (up to a fifth of the way to the middle), or
         along "structure" of its own (strong gradients of colour or depth).  None: anywhere.  A kind that is at home
         at the edge stays there.  For a region of your own, give it as the ``foreground``.
+    dents : float
+        Chance that one of a kind that goes both ways is a dent, and not a bump (0.5).
     modality : {"rgbd", "rgb", "depth"}
         "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.  A pair
         with one modality narrows it to that one.
@@ -140,6 +142,7 @@ class Recipe:
     length_unit: LengthUnit = "relative"
     relight: bool = True
     placement: Mapping[str, float] | None = None
+    dents: float = 0.5
     modality: Literal["rgbd", "rgb", "depth"] = "rgbd"
     _octaves: tuple[int, int] = field(init=False, repr=False, compare=False)
 
@@ -153,7 +156,12 @@ class Recipe:
             ("bump_magnitude", 0, 1e9), ("beta", 0, 1),
         ):  # fmt: skip
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
-        for name, least, most in (("probability", 0, 1), ("dropout", 0, 1), ("mask_threshold", 1e-12, 1e9)):
+        for name, least, most in (
+            ("probability", 0, 1),
+            ("dropout", 0, 1),
+            ("dents", 0, 1),
+            ("mask_threshold", 1e-12, 1e9),
+        ):
             object.__setattr__(self, name, check_number(name, getattr(self, name), least, most))
         for name, first, last in (("texture_operations", 0, 9), ("reference_size", 1, 2**20)):
             if name != "reference_size" or self.reference_size is not None:
@@ -271,6 +279,7 @@ class Recipe:
                 stream,
                 kind_named(weighted(stream, others)),
                 where=self._place(places),
+                dents=self.dents,
                 size=self.size,
                 height=self.height,
                 operations=self.texture_operations,
