@@ -78,12 +78,6 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
 
 
 def _moved(name: str, values: tuple[Any, Any]) -> str:
-    return f"{name} {_worded(values[0])} -> {_worded(values[1])}"
+    from das3d_aug.fitting.folders import worded
 
-
-def _worded(value: Any) -> str:
-    if value is None:
-        return "each kind's own"
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
-    return " … ".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value:g}"
+    return f"{name} {worded(values[0])} -> {worded(values[1])}"

@@ -24,7 +24,7 @@ from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import Policy, Recipe
 from das3d_aug.textures import as_source
 
-__all__ = ["FittedRecipe", "fit_folder", "gap_folders"]
+__all__ = ["FittedRecipe", "fit_folder", "gap_folders", "worded"]
 
 _ROUGH = 20  # defects
 _SWALLOWED = 0.5  # of the part
@@ -69,7 +69,7 @@ class FittedRecipe:
         lines = [f"# Fitted to {len(self.statistics)} labelled defects on {len(self.statistics.count)} samples, from:"]
         before = _fields(self.start)
         moved = {name: before[name] for name in dict.fromkeys(one.partition(".")[0] for one in self.changes())}
-        lines += [f"# {name}: {_worded(before)}" for name, before in moved.items()]
+        lines += [f"# {name}: {worded(before)}" for name, before in moved.items()]
         defaults, values = Recipe(), self.recipe.to_dict()
         for name, value in values.items():
             if getattr(self.recipe, name) == getattr(defaults, name):
@@ -178,12 +178,13 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
-def _worded(value: Any) -> str:
+def worded(value: Any) -> str:
+    """Say a value of `FittedRecipe.changes` as people read it."""
+    if value is None:
+        return "each kind's own"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "each kind's own" if value is None else " … ".join(f"{end:g}" for end in value)
+        return ", ".join(f"{name} {worded(inner)}" for name, inner in value.items())
+    return " … ".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _spread(samples: Any, total: int) -> Any:

@@ -16,6 +16,7 @@ from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
+from das3d_aug.synthesis.ranges import Span, draw_log
 from das3d_aug.textures import TexturePlan, draw_texture
 
 __all__ = ["SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
@@ -160,21 +161,19 @@ def draw_defect(
     stream: Stream,
     kind: DefectKind,
     *,
-    size: tuple[float, float] | None = None,
-    height: tuple[float, float] | None = None,
+    size: Span | None = None,
+    height: Span | None = None,
     where: Placement = "anywhere",
     dents: float = 0.5,
     operations: int = 3,
 ) -> Defect:
     """Draw a defect of a kind; its own ranges, and its own place at the edge, hold where none is given."""
-    low, high = size or kind.size
-    least, most = (0.0, 0.0) if kind.flat else height or kind.height
     sign = kind.sign or (1 if stream.uniform() >= 1 - dents else -1)
     return Defect(
         kind=kind.name,
         place=(stream.uniform(), stream.uniform()),
-        size=stream.log_uniform(low, high),
-        height=sign * (stream.log_uniform(least, most) if least > 0 else 0.0),
+        size=draw_log(stream, size or kind.size),
+        height=sign * (0.0 if kind.flat else draw_log(stream, height or kind.height)),
         elongation=stream.uniform(*kind.elongation),
         angle=stream.uniform(0.0, 360.0),
         seed=stream.bits(),

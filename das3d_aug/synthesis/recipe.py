@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -20,12 +20,11 @@ from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.ranges import Distribution, Range, Span, as_range, as_span, draw_whole
 from das3d_aug.synthesis.weights import Weights, as_weights, weighted
 from das3d_aug.textures import draw_texture
 
 __all__ = ["Recipe"]
-
-Range: TypeAlias = tuple[float, float]
 
 _DEFECTS = 7  # a stream beside that of the paper's kind
 _PLACES = 8  # and one beside that of the other kinds
@@ -41,6 +40,10 @@ _REALISTIC = {
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The ranges from which every sample is drawn; all are ``(low, high)``, both ends included.
+
+    In the place of a range ``count``, ``size`` and ``height`` take a few values to choose from,
+    ``{"choice": (0.05, 0.3)}``, or a normal distribution cut at two ends, ``{"normal": (mean, standard deviation),
+    "within": (low, high)}``.
 
     Attributes
     ----------
@@ -90,12 +93,12 @@ class Recipe:
     kinds : mapping of str to float, or None
         Weights of the kinds that defects are drawn from, by the names of `das3d_aug.synthesis.kinds.KINDS`, and
         "skewed" for the paper's own, to which all fields above belong.  None: the paper's alone.
-    count : (int, int)
+    count : (int, int) or mapping
         How many defects a sample of other kinds gets.
-    size : (float, float) or None
-        Their lengths, log-uniform, in ``length_unit``; None: each kind's own range.
-    height : (float, float) or None
-        Their heights, log-uniform, in ``length_unit``; None: each kind's own range.
+    size : (float, float), mapping or None
+        Their lengths, of a range log-uniform, in ``length_unit``; None: each kind's own range.
+    height : (float, float), mapping or None
+        Their heights, of a range log-uniform, in ``length_unit``; None: each kind's own range.
     length_unit : {"relative", "mm"}
         "relative": sizes over the part's extent (the square root of its area in pixels), heights over its range of
         depth.  "mm" needs ``size`` and ``height`` here, and a camera and the depth's unit with the pair.
@@ -136,9 +139,9 @@ class Recipe:
     probability: float = 1.0
     dropout: float = 0.5
     kinds: Mapping[str, float] | None = None
-    count: tuple[int, int] = (1, 3)
-    size: Range | None = None
-    height: Range | None = None
+    count: Span = (1, 3)
+    size: Span | None = None
+    height: Span | None = None
     length_unit: LengthUnit = "relative"
     relight: bool = True
     placement: Mapping[str, float] | None = None
@@ -155,7 +158,8 @@ class Recipe:
             ("alpha", -10, 10), ("sigma", 0.1, 500), ("anisotropy", 0.02, 1), ("magnitude", 0, 1e9),
             ("bump_magnitude", 0, 1e9), ("beta", 0, 1),
         ):  # fmt: skip
-            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
+            if (value := getattr(self, name)) is not None or name not in ("area", "bump_magnitude"):
+                object.__setattr__(self, name, as_range(name, value, low, high))
         for name, least, most in (
             ("probability", 0, 1),
             ("dropout", 0, 1),
@@ -193,10 +197,8 @@ class Recipe:
             )
             object.__setattr__(self, "placement", places)
         for name, low, high in (("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
-            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
-        if any(number != int(number) for number in self.count):
-            raise ParameterError(f"count must be whole numbers, got {quoted(self.count)}")
-        object.__setattr__(self, "count", (int(self.count[0]), int(self.count[1])))
+            if (value := getattr(self, name)) is not None or name == "count":
+                object.__setattr__(self, name, as_span(name, value, low, high, whole=name == "count"))
         check_option("length_unit", self.length_unit, ("relative", "mm"))
         if self.length_unit == "mm" and (self.size is None or self.height is None):
             raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
@@ -284,7 +286,7 @@ class Recipe:
                 height=self.height,
                 operations=self.texture_operations,
             )
-            for _ in range(stream.integer(*self.count))
+            for _ in range(draw_whole(stream, self.count))
         )
         light = draw_light(stream)
         return Defects(items=items, light=light if self.relight else None, length_unit=self.length_unit)
@@ -299,6 +301,7 @@ class Recipe:
             values = {name: value for name, value in values.items() if name not in _OF_KINDS}
         values = {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
         values |= {name: dict(value) for name, value in values.items() if isinstance(value, Weights)}
+        values |= {name: value.to_dict() for name, value in values.items() if isinstance(value, Distribution)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -332,14 +335,3 @@ def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float,
     cosine, sine = math.cos(angle), math.sin(angle)
     a, b = wide * wide, narrow * narrow
     return a * cosine**2 + b * sine**2, (a - b) * cosine * sine, a * sine**2 + b * cosine**2
-
-
-def _range(name: str, value: Any, low: float, high: float) -> Range | None:
-    if value is None and name in ("area", "bump_magnitude", "size", "height"):
-        return None
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ParameterError(f"{name} must be a range (low, high), got {quoted(value)}")
-    first, second = (check_number(name, end, low, high) for end in value)
-    if first > second:
-        raise ParameterError(f"{name} must be a range (low, high) with low <= high, got {quoted(value)}")
-    return first, second

@@ -197,6 +197,9 @@ def test_a_folder_is_fitted_and_its_recipe_can_be_read(tmp_path: Path, real: lis
     assert Recipe.from_toml(recipe) == done.recipe
     assert "# size: each kind's own" in done.to_toml()
     placed = replace(done, recipe=replace(done.recipe, placement={"edge": 0.25, "anywhere": 0.75}, dents=0.875))
+    spread = {"normal": [0.2, 0.1], "within": [0.1, 0.5]}
+    placed = replace(placed, start=replace(done.start, size=spread), recipe=replace(placed.recipe, height=spread))
+    assert "# size: normal 0.2 … 0.1, within 0.1 … 0.5" in placed.to_toml()
     assert placed.changes()["placement"] == ({"anywhere": 1.0}, {"edge": 0.25, "anywhere": 0.75})
     assert placed.changes()["dents"] == (0.5, 0.875)
     recipe.write_text(placed.to_toml())
