@@ -127,21 +127,27 @@ class Defects:
         the camera's axis.  None: colour does not follow the change of shape.
     length_unit : {"relative", "mm"}
         Of sizes and heights.
+    donor : bool
+        Whether kinds that can take from another good part do: then it must be given.
     """
 
     items: tuple[Defect, ...]
     light: tuple[float, float] | None
     length_unit: LengthUnit
+    donor: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         light = None if self.light is None else list(self.light)
-        return {"items": [item.to_dict() for item in self.items], "light": light, "length_unit": self.length_unit}
+        plain = {"items": [item.to_dict() for item in self.items], "light": light, "length_unit": self.length_unit}
+        return plain | ({"donor": True} if self.donor else {})
 
     @classmethod
     def from_dict(cls, values: Any) -> Defects:
         """Rebuild from `to_dict`; raises `ParameterError` if a value cannot be used."""
         names = {f.name for f in dataclasses.fields(cls)}
+        if isinstance(values, dict):  # plans of before there were donors do not say it
+            values = {"donor": False, **values}
         if not isinstance(values, dict) or values.keys() != names:
             raise ParameterError(f"defects must have {', '.join(sorted(names))}, got {quoted(values)}")
         items, light = values["items"], values["light"]
@@ -152,8 +158,13 @@ class Defects:
                 raise ParameterError(f"light must be two angles in degrees, got {quoted(light)}")
             light = (check_number("light", light[0], -360, 360), check_number("light", light[1], 0, 89))
         check_option("length_unit", values["length_unit"], ("relative", "mm"))
+        if not isinstance(values["donor"], bool):
+            raise ParameterError(f"donor must be true or false, got {quoted(values['donor'])}")
         return cls(
-            items=tuple(Defect.from_dict(item) for item in items), light=light, length_unit=values["length_unit"]
+            items=tuple(Defect.from_dict(item) for item in items),
+            light=light,
+            length_unit=values["length_unit"],
+            donor=values["donor"],
         )
 
 

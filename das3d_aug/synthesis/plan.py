@@ -17,13 +17,14 @@ from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_json
 from das3d_aug.synthesis.defects import Defects
 from das3d_aug.synthesis.foreground import DepthAxis
+from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.textures import TexturePlan
 
 __all__ = ["Plan"]
 
 VERSION = 1  # of the plan's fields and of what they mean
 _WITH_DEFECTS = 2  # of a plan of other kinds than the paper's
-_WITH_PLACES = 3  # of one whose defects are not anywhere on the part
+_WITH_PLACES = 3  # of one whose defects are not anywhere on the part, or come from another part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +111,20 @@ class Plan:
         plan.__dict__.update(self.__dict__, texture=texture)
         return plan
 
+    def with_donor(self) -> Plan:
+        """Return the plan with patches that come from another part, where it has any."""
+        if self.defects is None:
+            return self
+        taken = any(kind_named(item.kind).donor for item in self.defects.items)
+        return dataclasses.replace(self, defects=dataclasses.replace(self.defects, donor=taken))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings, lists and dicts, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["texture"] = self.texture.to_dict()
         del values["defects"]
         if self.defects is not None:
-            placed = any(item.where != "anywhere" for item in self.defects.items)
+            placed = self.defects.donor or any(item.where != "anywhere" for item in self.defects.items)
             values |= {"version": _WITH_PLACES if placed else _WITH_DEFECTS, "defects": self.defects.to_dict()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 

@@ -24,7 +24,7 @@ from das3d_aug.synthesis.defects import Defect
 from das3d_aug.synthesis.kinds import Canvas, DefectKind, kind_named
 from das3d_aug.synthesis.relight import brightness, smooth_surface
 
-__all__ = ["RELIEF", "Scene"]
+__all__ = ["RELIEF", "OtherPart", "Scene"]
 
 RELIEF = 0.35
 """Without a camera, a part's range of depth counts as this share of its extent."""
@@ -34,6 +34,15 @@ _BLOCK = 4
 _CAP = 20.0  # heights, of the relief that a kind sees
 
 Texture = Callable[[Defect, NDArray[np.bool_], int, int], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class OtherPart:
+    """The part that a donor shows: its colour, depth and pixels as those of a `Scene`."""
+
+    rgb: NDArray[np.float32] | None
+    depth: NDArray[np.float32] | None
+    inside: NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -64,6 +73,8 @@ class Scene:
         Which defect changed a pixel last: 1 for the first; 0 for none.
     places : mapping of str to ndarray of bool, H x W
         The pixels that `Defect.where` asks for, on the part as it was given.
+    donor : OtherPart or None
+        From which kinds that can take from another part do.
     """
 
     rgb: NDArray[np.float32] | None
@@ -77,6 +88,7 @@ class Scene:
     behind: NDArray[np.float32] | None
     owner: NDArray[np.uint16]
     places: Mapping[str, NDArray[np.bool_]]
+    donor: OtherPart | None = None
 
     def put(self, defect: Defect, number: int, texture: Texture | None = None) -> bool:
         """Apply one defect, and say whether it can be seen; one that cannot is taken back.
@@ -112,13 +124,16 @@ class Scene:
             columns = np.rint(canvas.columns + np.float32(left)).astype(np.int32)
             known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
             rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-            foot &= known & self.inside[rows, columns]
-            if depth is not None and smooth is not None and self.depth is not None:
-                there = self.depth[rows, columns]
-                lift = smooth[window] + (there - smooth[rows, columns]) - depth
+            source: Scene | OtherPart = self if self.donor is None or not kind.donor else self.donor
+            foot &= known & source.inside[rows, columns]
+            if depth is not None and smooth is not None and source.depth is not None:
+                there, surface = source.depth[rows, columns], smooth
+                if source is not self:
+                    surface = smooth_surface(source.depth, source.inside, max(2, round(radius / 2)))
+                lift = smooth[window] + (there - surface[rows, columns]) - depth
                 lift[(there <= 0) | (depth <= 0)] = 0
-            if colour is not None and self.rgb is not None:
-                colour = self.rgb[rows, columns]
+            if colour is not None and source.rgb is not None:
+                colour = source.rgb[rows, columns]
         if colour is not None:
             shade = canvas.shade
             if self.light is not None and not kind.flat:
