@@ -36,6 +36,8 @@ class DataConfig:
         DTD's.
     nuisance : bool
         Good images vary too (`das3d_aug.synthesis.vary_normal`): exposure, blur, tilt and noise are no defects.
+    donors : bool
+        Patches of the kind "paste" come from another good image, and not from the same one.
     real_share : float
         Of the examples that show a real defect, where there are some (`das3d_ref.training.few_shot`).
     """
@@ -44,6 +46,7 @@ class DataConfig:
     normals: bool = False
     textures: tuple[str, ...] = ("procedural",)
     nuisance: bool = False
+    donors: bool = False
     real_share: float = 0.25
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--out", type=_FILE, default="recipe.toml", show_default=True, help="Recipe to write.")
 @click.option("--sheet", type=_FILE, help="Picture of real and synthetic defects (PNG).  [default: beside OUT]")
 def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **options: Any) -> None:
-    """Fit a recipe to the labelled defects of IN: its sizes, heights, counts and kinds.
+    """Fit a recipe to the labelled defects of IN: its sizes, heights, signs, counts, kinds and places.
 
     --recipe is where to start, realistic without it.  Five defects are enough for a rough fit.
     """
@@ -45,12 +45,15 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
     write_atomic(out, fitted.to_toml().encode())
     write_atomic(sheet, encode_png(defects_sheet(fitted.pictures)))
     said = voice()
+    dents, bumps = fitted.statistics.signs()
     defects, samples, changes = len(fitted.statistics), len(fitted.statistics.count), fitted.changes()
     said.tell(
         out=out,
         sheet=sheet,
         defects=defects,
         samples=samples,
+        dents=dents,
+        bumps=bumps,
         changes={name: list(values) for name, values in changes.items()},
         before=dataclasses.asdict(fitted.before),
         after=dataclasses.asdict(fitted.after),
@@ -60,6 +63,8 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
         said.warn([(str(out), "is no nearer to these defects than the recipe it started from: keep that one")])
     said.say(f"{defects} labelled defects on {samples} samples, beside what the recipe draws before and after the fit:")
     show_gaps({"before": fitted.before, "after": fitted.after})
+    if dents + bumps:
+        said.say(f"of the labelled ones {dents} are dents, {bumps} bumps, {defects - dents - bumps} neither")
     said.say("moved:")
     fields = {name: values for name, values in changes.items() if not name.startswith(_KIND)}
     kinds = {name: values for name, values in changes.items() if name.startswith(_KIND)}
@@ -73,10 +78,6 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
 
 
 def _moved(name: str, values: tuple[Any, Any]) -> str:
-    return f"{name} {_worded(values[0])} -> {_worded(values[1])}"
+    from das3d_aug.fitting.folders import worded
 
-
-def _worded(value: Any) -> str:
-    if value is None:
-        return "each kind's own"
-    return " … ".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value:g}"
+    return f"{name} {worded(values[0])} -> {worded(values[1])}"

@@ -37,6 +37,7 @@ __all__ = ["generate"]
 @click.option(
     "--count", type=click.IntRange(min=1), metavar="N", help="Exactly N samples, all anomalous, instead of --per-image."
 )
+@click.option("--donors", is_flag=True, help="Patches of kind 'paste' come from another normal sample of IN.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
 def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int:

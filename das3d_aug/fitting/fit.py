@@ -8,8 +8,11 @@ more the fewer defects there are, and a floor for every kind.
 Ranges are log-uniform: those whose quantiles come nearest to the real ones.  What is drawn is not what is measured,
 so ranges move by what the mixture lacks, and weights are sought again, twice.
 
-What is moved: ``kinds``, ``count``, ``size``; with depth ``height``; for the paper's kind ``area`` and, with depth,
-``magnitude``.  Everything else stays.
+How often a kind that goes both ways is a dent is the share of dents among the real ones.  How many lie near the edge is
+the share whose mixture with the other places comes nearest to the real distances to the edge.
+
+What is moved: ``kinds``, ``count``, ``size``, ``placement``; with depth ``height`` and ``dents``; for the paper's kind
+``area`` and, with depth, ``magnitude``.  Everything else stays.
 """
 
 from __future__ import annotations
@@ -43,9 +46,11 @@ _PRIOR = 1.0  # over the number of defects
 _ALIKE = 0.01  # and what stays however many there are: cracks, cuts and scratches have much the same figures
 _ROUNDS = 3
 _LEVELS = np.arange(0.1, 0.95, 0.1)  # of quantiles that ranges are fitted to
-_TELLING = [name for name in COMPARED if name not in ("count", "edge")]  # places are drawn evenly, whatever the kind
+_TELLING = [name for name in COMPARED if name not in ("count", "edge")]  # a place tells no kind
 _GRID = np.arange(0.05, 1, 0.1)  # the same, of those at which distributions are compared
 _SURE = 100.0  # how much it counts that shares add up to 1
+_PLACED = 4  # times the samples of a kind, of those that tell places
+_CLEAR = 0.1  # of the share near the edge: a smaller change may be chance
 _MOST = 32  # defects of a sample, as the recipe has it
 _LIMITS = {"size": (1e-3, 2.0), "height": (1e-3, 4.0), "area": (1e-5, 0.5), "magnitude": (1e-3, 4.0)}
 _FACTOR = {"size": 2.0, "height": 3.0, "area": 10.0, "magnitude": 3.0}  # what is drawn over what is measured, at most
@@ -76,7 +81,7 @@ def fit(
     recipe : Recipe, optional
         Where to start, and what a few defects do not move far from; `Recipe.realistic` without it.
     draws : int
-        Samples that are drawn of each kind, three times.
+        Samples that are drawn of each kind, three times, and eight times for the places.
     seed, textures, foreground
         As for `das3d_aug.synthesize`.
     progress : callable, optional
@@ -98,21 +103,20 @@ def fit(
     if found.length_unit != "relative" or found.magnitude_unit != "range":
         raise ParameterError("recipe must have length_unit 'relative' and magnitude_unit 'range' to be fitted")
     own = {SKEWED: 1.0} if found.kinds is None else {name: weight for name, weight in found.kinds.items() if weight > 0}
+
+    def looks_of(recipe: Recipe, epoch: int, count: int) -> DefectStatistics:
+        drawn = synthetic_samples(
+            parts, recipe=recipe, count=count, seed=seed, epoch=epoch, textures=textures, foreground=foreground
+        )
+        return measure(drawn, foreground=foreground)
+
     found = ranged = _ranged(found, statistics, own)
     total, done = _ROUNDS * len(own), 0
     for turn in range(_ROUNDS):
         library = {}
         for number, name in enumerate(own):
-            drawn = synthetic_samples(
-                parts,
-                recipe=found if found.kinds is None else replace(found, kinds={name: 1.0}, count=(1, 1)),
-                count=draws,
-                seed=seed,
-                epoch=1 + number,
-                textures=textures,
-                foreground=foreground,
-            )
-            looks = measure(drawn, foreground=foreground)
+            one = found if found.kinds is None else replace(found, kinds={name: 1.0}, count=(1, 1))
+            looks = looks_of(one, 1 + number, draws)
             if len(looks):  # some kinds cannot be seen on some parts
                 library[name] = looks
             done += 1
@@ -125,7 +129,9 @@ def fit(
             found = _weighed(found, statistics, library, own, shares)
         if turn + 1 < _ROUNDS:
             found = _corrected(found, ranged, statistics, library, shares)
-    return found
+    if found.kinds is None:
+        return found
+    return _placed(found, statistics, lambda recipe: looks_of(recipe, 0, _PLACED * draws))
 
 
 def _ranged(recipe: Recipe, real: DefectStatistics, own: Mapping[str, float]) -> Recipe:
@@ -136,6 +142,9 @@ def _ranged(recipe: Recipe, real: DefectStatistics, own: Mapping[str, float]) ->
             logs = np.log(values)
             ends = np.clip(_ends(np.quantile(logs, _LEVELS)), logs.min(), logs.max())
             ranges[field] = _limited(field, ends)
+    dents, bumps = real.signs(recipe.mask_threshold)
+    if recipe.kinds is not None and dents + bumps >= FEWEST:
+        ranges["dents"] = round((dents + _PRIOR * recipe.dents) / (dents + bumps + _PRIOR), 3)
     return replace(recipe, **ranges)
 
 
@@ -260,3 +269,26 @@ def _weighed(
     low = int(np.clip(round(np.quantile(real.count, 0.1) / each), 1, _MOST))
     high = int(np.clip(round(2 * real.count.mean() / each - low), low, _MOST))  # the mean is the real one
     return replace(recipe, kinds=weights, count=(low, high))
+
+
+def _placed(recipe: Recipe, real: DefectStatistics, looks: Callable[[Recipe], DefectStatistics]) -> Recipe:
+    """Set the share near the edge by least squares on the cumulative distances to it, with a prior for what it was."""
+    others = {name: weight for name, weight in (recipe.placement or {"anywhere": 1.0}).items() if name != "edge"}
+    if not any(others.values()):
+        others = {"anywhere": 1.0}
+    at = [one.edge[:, None] for one in (real, looks(replace(recipe, placement={"edge": 1.0})))]
+    at.append(looks(replace(recipe, placement=others)).edge[:, None])
+    if not all(len(one) for one in at):
+        return recipe
+    levels = [np.sort(np.concatenate([np.quantile(one, _GRID) for one in at]))]
+    wanted, near, spread = (_cumulative(one, levels) for one in at)
+    before = 0.0
+    if recipe.placement is not None:
+        before = recipe.placement.get("edge", 0.0) / sum(recipe.placement.values())
+    more, off = near - spread, wanted - spread - before * (near - spread)
+    share = float(np.clip(before + more @ off / (more @ more + _PRIOR / len(real)), 0, 1))
+    if abs(share - before) < _CLEAR:
+        return recipe
+    scale = (1 - share) / sum(others.values())
+    weights = {name: scale * weight for name, weight in others.items()} | {"edge": share}
+    return replace(recipe, placement={name: round(weight, 3) for name, weight in weights.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -23,7 +24,7 @@ from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import Policy, Recipe
 from das3d_aug.textures import as_source
 
-__all__ = ["FittedRecipe", "fit_folder", "gap_folders"]
+__all__ = ["FittedRecipe", "fit_folder", "gap_folders", "worded"]
 
 _ROUGH = 20  # defects
 _SWALLOWED = 0.5  # of the part
@@ -66,8 +67,9 @@ class FittedRecipe:
     def to_toml(self) -> str:
         """Return the recipe as `das3d_aug.Recipe.from_toml` reads it: what differs from the defaults, and why."""
         lines = [f"# Fitted to {len(self.statistics)} labelled defects on {len(self.statistics.count)} samples, from:"]
-        moved = {name.partition(".")[0]: getattr(self.start, name.partition(".")[0]) for name in self.changes()}
-        lines += [f"# {name}: {_worded(before)}" for name, before in moved.items()]
+        before = _fields(self.start)
+        moved = {name: before[name] for name in dict.fromkeys(one.partition(".")[0] for one in self.changes())}
+        lines += [f"# {name}: {worded(before)}" for name, before in moved.items()]
         defaults, values = Recipe(), self.recipe.to_dict()
         for name, value in values.items():
             if getattr(self.recipe, name) == getattr(defaults, name):
@@ -162,8 +164,13 @@ def _doubts(real: DefectStatistics) -> Iterator[str]:
 
 def _flat(recipe: Recipe) -> dict[str, Any]:
     """Return the fields of a recipe, its kinds as fields of their own."""
-    fields = {name: getattr(recipe, name) for name in Recipe().to_dict() | Recipe.realistic().to_dict()}
+    fields = _fields(recipe)
     return fields | {f"kinds.{kind}": weight for kind, weight in (fields.pop("kinds") or {}).items()}
+
+
+def _fields(recipe: Recipe) -> dict[str, Any]:
+    fields = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.init}
+    return fields | {"placement": recipe.placement or {"anywhere": 1.0}}
 
 
 def _key(name: str) -> str:
@@ -171,10 +178,13 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
-def _worded(value: Any) -> str:
+def worded(value: Any) -> str:
+    """Say a value of `FittedRecipe.changes` as people read it."""
+    if value is None:
+        return "each kind's own"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {weight:g}" for name, weight in value.items())
-    return "each kind's own" if value is None else " … ".join(f"{end:g}" for end in value)
+        return ", ".join(f"{name} {worded(inner)}" for name, inner in value.items())
+    return " … ".join(f"{end:g}" for end in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _spread(samples: Any, total: int) -> Any:

@@ -90,6 +90,10 @@ class DefectStatistics:
         medians = ", ".join(f"{name} {np.median(found):.3g}" for name, found in known.items() if found.size)
         return f"DefectStatistics({len(self)} defects on {len(self.count)} samples; medians: {medians})"
 
+    def signs(self, least: float = 0.01) -> tuple[int, int]:
+        """Return how many are dents and how many bumps: those whose ``height`` is at least so large, either way."""
+        return int(np.count_nonzero(self.height >= least)), int(np.count_nonzero(self.height <= -least))
+
 
 def measure(samples: Iterable[Sample], *, foreground: Policy = "auto") -> DefectStatistics:
     """Measure the defects of samples whose masks are known; one without a mask, or with an empty one, has none.

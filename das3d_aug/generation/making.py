@@ -18,6 +18,7 @@ from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
 from das3d_aug.generation.breakdown import FIGURES
+from das3d_aug.generation.donors import donor_of
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
 from das3d_aug.generation.measuring import measured
 from das3d_aug.preparation import resize_sample
@@ -41,7 +42,7 @@ _READING, _SYNTHESIS, _WRITING = "reading", "synthesis", "encoding and writing"
 
 _ATTEMPTS = 200  # even if one draw in twenty is anomalous, one sample in 30 000 has none
 
-_Part: TypeAlias = tuple[Entry, tuple[int, ...]]  # a source, and the indices of samples to make of it
+_Part: TypeAlias = tuple[Entry, tuple[int, ...], Entry | None]  # a source, indices of its samples, and its donor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,23 +169,26 @@ def _pack(job: Job, shard: str, samples: Iterator[Made], tally: Tally) -> None:
 
 def _samples(job: Job, parts: tuple[_Part, ...], tally: Tally) -> Iterator[Made]:
     """Yield the samples of all sources that can be used."""
-    for entry, indices in parts:
+    for entry, indices, donor in parts:
         position = job.source(indices[0])
         try:
-            yield from _of_source(job, entry, indices, tally)
+            yield from _of_source(job, entry, indices, donor, tally)
         except FileError as error:
             tally.failures[position] = (str(error.path), error.reason)
         except Das3dError as error:
             tally.failures[position] = (str(job.dataset.root / entry.key), str(error))
 
 
-def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -> Iterator[Made]:
+def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | None, tally: Tally) -> Iterator[Made]:
     """Yield the samples of a source."""
     target = FORMATS[job.layout]
     with tally.timed(_READING):
         sample = as_written(resize_sample(job.dataset.open(entry), job.size), depth_png=job.depth_png)
         sources = source_digests(job.dataset, entry)
         texture = None if job.textures is None else _textures(job.textures)
+        other = None
+        if donor is not None:
+            other = donor_of(as_written(resize_sample(job.dataset.open(donor), sample.shape), depth_png=job.depth_png))
     rgb, foreground = colour_of(sample), job.foreground if sample.foreground is None else sample.foreground
     for sentence in sample.warnings:
         tally.warnings.setdefault(sentence, set()).add(job.source(indices[0]))
@@ -203,6 +207,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -
         foreground=foreground,
         camera=sample.intrinsics,
         unit=sample.unit,
+        donor=other,
     )
     for index in indices:
         with tally.timed(_SYNTHESIS):
@@ -236,6 +241,8 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -
                 "plan": pair.plan.to_dict(),
                 "files": {path: digest(data) for path, data in files.items()},
             }
+            if donor is not None:
+                record["donor"] = {"key": donor.key, "sha256": source_digests(job.dataset, donor)}
             if job.depth_png is not None:
                 record["depth_png"] = job.depth_png
             if target.stores_numbers and sample.stored is not None:

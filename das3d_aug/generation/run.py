@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +36,7 @@ from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.datasets.base import normal_entries
 from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.generation.breakdown import Breakdown, Collected
+from das3d_aug.generation.donors import choose_donors
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, Task, make
 from das3d_aug.preparation import parse_size, resize_sample
@@ -110,6 +111,7 @@ def generate(
     size: int | str | tuple[int, int] | None = None,
     textures: str | Path | None = None,
     foreground: Policy = "auto",
+    donors: bool = False,
     layout: str | None = None,
     format: str | None = None,  # noqa: A002 (the name of the option)
     shard_size: int = 256,
@@ -143,6 +145,8 @@ def generate(
         Where the part is in samples whose data set does not mark it; as `das3d_aug.find_foreground`.
     textures : path, optional
         A folder of texture images; procedural textures without it.
+    donors : bool
+        Defects of kind "paste" take their patches from another normal sample of the category: one for each source.
     layout, **dataset_options
         As for `das3d_aug.datasets.open_dataset`.
     format : {"mvtec3d", "folder", "eyecandies", "webdataset"}, optional
@@ -253,13 +257,15 @@ def generate(
         **({} if count is None else {"count": count}),
         **({} if depth_png is None else {"depth_png": depth_png}),
         **({} if foreground == "auto" else {"foreground": foreground}),
+        **({"donors": True} if donors else {}),
     }
     asked = total if limit is None else min(limit, total)
     tally = Tally()
     with sole_writer(out):
         claim(out, source=source, textures=textures, settings=settings)
         write_files(out, job.common)
-        tasks = _tasks(job, entries, asked, tally)
+        chosen = choose_donors(entries, seed) if donors else [None] * len(entries)
+        tasks = _tasks(job, entries, chosen, asked, tally)
         with contextlib.closing(unordered_map(partial(make, job), tasks, workers=workers)) as done:
             for part in done:
                 tally.add(part)
@@ -325,7 +331,9 @@ def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
             yield mark
 
 
-def _tasks(job: Job, entries: tuple[Entry, ...], asked: int, tally: Tally) -> Iterator[Task]:
+def _tasks(
+    job: Job, entries: tuple[Entry, ...], donors: Sequence[Entry | None], asked: int, tally: Tally
+) -> Iterator[Task]:
     """Yield what is to be made, and count what is complete."""
 
     def missing() -> Iterator[tuple[str, range]]:
@@ -339,8 +347,9 @@ def _tasks(job: Job, entries: tuple[Entry, ...], asked: int, tally: Tally) -> It
     if job.shard_size is None:
         for position, group in itertools.groupby((indices[0] for _, indices in missing()), job.source):
             while some := tuple(itertools.islice(group, _SAMPLES_PER_TASK)):
-                yield Task(((entries[position], some),))
+                yield Task(((entries[position], some, donors[position]),))
     else:
         for mark, indices in missing():
-            parts = [(entries[position], tuple(some)) for position, some in itertools.groupby(indices, job.source)]
-            yield Task(tuple(parts), shard=mark.removesuffix(".json"))
+            groups = itertools.groupby(indices, job.source)
+            parts = tuple((entries[position], tuple(some), donors[position]) for position, some in groups)
+            yield Task(parts, shard=mark.removesuffix(".json"))

@@ -18,11 +18,13 @@ from das3d_aug.geometry import Camera, Intrinsics, to_unit
 from das3d_aug.synthesis.blend import paint, unit_of
 from das3d_aug.synthesis.border_plane import fit_background
 from das3d_aug.synthesis.defects import Defect, Defects, direction
+from das3d_aug.synthesis.donors import DonorPart
 from das3d_aug.synthesis.foreground import Policy, axis_sign, locate
 from das3d_aug.synthesis.part_range import part_range
+from das3d_aug.synthesis.places import places
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.relight import estimate_light
-from das3d_aug.synthesis.scene import RELIEF, Scene
+from das3d_aug.synthesis.scene import RELIEF, OtherPart, Scene
 from das3d_aug.textures import TextureSource, colour_matrix, sharpness, tone_table
 
 __all__ = ["Composed", "compose", "with_texture_names"]
@@ -53,11 +55,12 @@ def compose(
     *,
     camera: Camera | None,
     unit: str | None,
+    donor: DonorPart | None = None,
 ) -> Composed:
     """Put a plan's defects onto a checked pair; parameters as `das3d_aug.synthesis.render` has them."""
     defects = plan.defects
     assert defects is not None
-    scene, back = _scene(image, depth, plan, defects, foreground, camera, unit)
+    scene, back = _scene(image, depth, plan, defects, foreground, camera, unit, donor)
 
     def texture(defect: Defect, foot: NDArray[np.bool_], top: int, left: int) -> NDArray[np.float32]:
         foreign = _texture(source, defect, foot, top, left)
@@ -107,6 +110,7 @@ def _scene(
     foreground: Policy | NDArray[np.bool_],
     camera: Camera | None,
     unit: str | None,
+    donor: DonorPart | None,
 ) -> tuple[Scene, Any]:
     """Return the scene, and what turns its depth back into the one given."""
     sign = axis_sign(plan.depth_axis)
@@ -118,9 +122,8 @@ def _scene(
         how, found = locate(depth, foreground, sign)
         inside = found[0].view(np.bool_)
         low, high = part_range(depth, found) if inside.any() else (0.0, 0.0)
-        valid = (depth > 0) & (depth < np.inf)
         top = 2.0 * high  # a height becomes the distance from a camera above it
-        z = np.where(valid, depth if sign > 0 else top - depth, 0).astype(np.float32)
+        z = _distances(depth, sign, top)
         if how == "plane" and sign > 0:
             behind = _plane(depth)
     if not inside.any():
@@ -141,8 +144,7 @@ def _scene(
         size = height / pitch
     colour = None
     if image is not None:
-        full = np.float32(255) if image.dtype == np.uint8 else np.float32(1)
-        colour = (image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)).astype(np.float32) / full
+        colour = _colour(image)
     light = None
     if defects.light is not None and colour is not None:
         light = None if z is None else estimate_light(colour, z, inside, pitch)
@@ -159,8 +161,33 @@ def _scene(
         plausible=defects.length_unit == "relative",
         behind=behind,
         owner=np.zeros(plan.shape, np.uint16),
+        donor=None if donor is None else _other_part(donor, sign, 0.0 if z is None else top, plan.shape),
+        places={where: places(where, inside, colour, z) for where in {item.where for item in defects.items}},
     )
     return scene, (lambda changed: changed) if sign > 0 else (lambda changed: np.where(changed > 0, top - changed, 0))
+
+
+def _other_part(donor: DonorPart, sign: float, top: float, shape: tuple[int, int]) -> OtherPart:
+    """Return a donor as the scene takes it."""
+    rgb = None if donor.rgb is None else _colour(donor.rgb)
+    if donor.depth is not None:
+        inside = locate(donor.depth, donor.foreground, sign)[1][0].view(np.bool_)
+        return OtherPart(rgb, _distances(donor.depth, sign, top), inside)
+    part = donor.foreground
+    return OtherPart(rgb, None, np.ones(shape, np.bool_) if isinstance(part, str) else part)
+
+
+def _distances(depth: NDArray[Any], sign: float, top: float) -> NDArray[np.float32]:
+    """Return distances from a camera, 0 where nothing was measured; heights become those from one at ``top``."""
+    valid = (depth > 0) & (depth < np.inf)
+    return np.where(valid, depth if sign > 0 else top - depth, 0).astype(np.float32)
+
+
+def _colour(image: NDArray[Any]) -> NDArray[np.float32]:
+    """Return colour in 0 … 1, H x W x 3."""
+    full = np.float32(255) if image.dtype == np.uint8 else np.float32(1)
+    coloured = image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
+    return np.asarray(coloured.astype(np.float32) / full)
 
 
 def _plane(depth: NDArray[Any]) -> NDArray[np.float32]:

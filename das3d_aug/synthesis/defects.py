@@ -15,6 +15,8 @@ from das3d_aug._arguments import check_number, check_option, check_whole
 from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
+from das3d_aug.synthesis.places import PLACEMENTS, Placement
+from das3d_aug.synthesis.ranges import Span, draw_log, draw_whole
 from das3d_aug.textures import TexturePlan, draw_texture
 
 __all__ = ["MOST_SOFT", "SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
@@ -39,8 +41,8 @@ class Defect:
     kind : str
         As `das3d_aug.synthesis.kinds.KINDS` names it.
     place : (float, float)
-        Its centre: the share of the part's pixels (or of those at its edge) that lie in rows above it, and the share
-        of those in its row that lie left of it.
+        Its centre: the share of the part's pixels (or of those that ``where`` or its kind ask for) that lie in rows
+        above it, and the share of those in its row that lie left of it.
     size : float
         Its length, over the part's extent (the square root of its area in pixels), or in mm.
     height : float
@@ -59,6 +61,8 @@ class Defect:
     softness : int
         How often it is smoothed by (1 2 1) / 4 along rows and columns, as optics and sensors do: a blur of
         sqrt(softness / 2) pixels.
+    where : {"anywhere", "edge", "structure"}
+        Which of the part's pixels ``place`` counts.
     """
 
     kind: str
@@ -72,13 +76,14 @@ class Defect:
     texture: TexturePlan | None = None
     contrast: float = 1.0
     softness: int = 0
+    where: Placement = "anywhere"
 
     @classmethod
     def from_dict(cls, values: Any) -> Defect:
         """Rebuild a defect from plain values; raises `ParameterError` if one cannot be used."""
         names = {f.name for f in dataclasses.fields(cls)}
-        if isinstance(values, dict):
-            values = {"contrast": 1.0, "softness": 0, **values}  # as it was before there were any
+        if isinstance(values, dict):  # as plans of before were
+            values = {"contrast": 1.0, "softness": 0, "where": "anywhere", **values}
         if not isinstance(values, dict) or values.keys() != names:
             raise ParameterError(f"defect must have {', '.join(sorted(names))}, got {quoted(values)}")
         kind, own = values["kind"], values["values"]
@@ -97,8 +102,10 @@ class Defect:
         place = values["place"]
         if not isinstance(place, list | tuple) or len(place) != 2:
             raise ParameterError(f"place must be two shares in 0 … 1, got {quoted(place)}")
+        check_option("where", values["where"], PLACEMENTS)
         return cls(
             kind=kind,
+            where=values["where"],
             place=(check_number("place", place[0], 0, 1), check_number("place", place[1], 0, 1)),
             seed=check_whole("seed", values["seed"], 0, 2**64 - 1),
             values={name: check_number(name, number, -1e9, 1e9) for name, number in own.items()},
@@ -110,6 +117,8 @@ class Defect:
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and dicts, ready for JSON."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if self.where == "anywhere":  # as before
+            del plain["where"]
         return plain | {
             "place": list(self.place),
             "values": dict(self.values),
@@ -130,21 +139,27 @@ class Defects:
         the camera's axis.  None: colour does not follow the change of shape.
     length_unit : {"relative", "mm"}
         Of sizes and heights.
+    donor : bool
+        Whether kinds that can take from another good part do: then it must be given.
     """
 
     items: tuple[Defect, ...]
     light: tuple[float, float] | None
     length_unit: LengthUnit
+    donor: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         light = None if self.light is None else list(self.light)
-        return {"items": [item.to_dict() for item in self.items], "light": light, "length_unit": self.length_unit}
+        plain = {"items": [item.to_dict() for item in self.items], "light": light, "length_unit": self.length_unit}
+        return plain | ({"donor": True} if self.donor else {})
 
     @classmethod
     def from_dict(cls, values: Any) -> Defects:
         """Rebuild from `to_dict`; raises `ParameterError` if a value cannot be used."""
         names = {f.name for f in dataclasses.fields(cls)}
+        if isinstance(values, dict):  # plans of before there were donors do not say it
+            values = {"donor": False, **values}
         if not isinstance(values, dict) or values.keys() != names:
             raise ParameterError(f"defects must have {', '.join(sorted(names))}, got {quoted(values)}")
         items, light = values["items"], values["light"]
@@ -155,8 +170,13 @@ class Defects:
                 raise ParameterError(f"light must be two angles in degrees, got {quoted(light)}")
             light = (check_number("light", light[0], -360, 360), check_number("light", light[1], 0, 89))
         check_option("length_unit", values["length_unit"], ("relative", "mm"))
+        if not isinstance(values["donor"], bool):
+            raise ParameterError(f"donor must be true or false, got {quoted(values['donor'])}")
         return cls(
-            items=tuple(Defect.from_dict(item) for item in items), light=light, length_unit=values["length_unit"]
+            items=tuple(Defect.from_dict(item) for item in items),
+            light=light,
+            length_unit=values["length_unit"],
+            donor=values["donor"],
         )
 
 
@@ -164,28 +184,29 @@ def draw_defect(
     stream: Stream,
     kind: DefectKind,
     *,
-    size: tuple[float, float] | None = None,
-    height: tuple[float, float] | None = None,
+    size: Span | None = None,
+    height: Span | None = None,
     contrast: tuple[float, float] = (1.0, 1.0),
-    softness: tuple[int, int] = (0, 0),
+    softness: Span = (0, 0),
+    where: Placement = "anywhere",
+    dents: float = 0.5,
     operations: int = 3,
 ) -> Defect:
-    """Draw a defect of a kind; its own ranges hold where none is given."""
-    low, high = size or kind.size
-    least, most = (0.0, 0.0) if kind.flat else height or kind.height
-    sign = kind.sign or stream.choice((-1, 1))
+    """Draw a defect of a kind; its own ranges, and its own place at the edge, hold where none is given."""
+    sign = kind.sign or (1 if stream.uniform() >= 1 - dents else -1)
     return Defect(
         kind=kind.name,
         place=(stream.uniform(), stream.uniform()),
-        size=stream.log_uniform(low, high),
-        height=sign * (stream.log_uniform(least, most) if least > 0 else 0.0),
+        size=draw_log(stream, size or kind.size),
+        height=sign * (0.0 if kind.flat else draw_log(stream, height or kind.height)),
         elongation=stream.uniform(*kind.elongation),
         angle=stream.uniform(0.0, 360.0),
         seed=stream.bits(),
         values=kind.draw(stream),
         texture=draw_texture(stream, operations=operations) if kind.texture else None,
         contrast=stream.uniform(*contrast),
-        softness=stream.integer(*softness),
+        softness=draw_whole(stream, softness),
+        where="anywhere" if kind.place == "edge" else where,
     )
 
 

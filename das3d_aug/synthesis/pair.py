@@ -32,6 +32,7 @@ from das3d_aug.geometry import Camera
 from das3d_aug.synthesis.blend import in_unit_range, paint, unit_of
 from das3d_aug.synthesis.composition import compose, with_texture_names
 from das3d_aug.synthesis.delta import LIMITS, apply_delta, delta_of
+from das3d_aug.synthesis.donors import Donor, as_donor
 from das3d_aug.synthesis.foreground import Foreground, Policy, as_foreground, axis_sign
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.recipe import Recipe
@@ -116,6 +117,7 @@ def synthesize(
     foreground: Foreground = "auto",
     camera: Camera | None = None,
     unit: str | None = None,
+    donor: Donor | None = None,
 ) -> AnomalyPair:
     """Draw a plan and render it: one normal pair in, one aligned anomaly out.
 
@@ -140,6 +142,9 @@ def synthesize(
         With it slopes, and so light and shade, are the part's own; and sizes may be in mm.
     unit : {"m", "cm", "mm", "um"}, optional
         Of the depth; needed for sizes in mm.
+    donor : (rgb, depth) or (rgb, depth, foreground), optional
+        Another good part, of the pair's shapes and dtypes, from which defects of kind "paste" take their patches.
+        The plan says so, and `render` then needs the same donor.
 
     Returns
     -------
@@ -165,7 +170,8 @@ def synthesize(
     if image is None or z is None:
         recipe = _narrowed(recipe, "depth" if image is None else "rgb")
     plan = recipe.draw(shape, seed=seed, index=index, epoch=epoch)
-    return _render(image, z, plan, texture, as_part(foreground, z, shape), camera, unit)
+    plan = plan if donor is None else plan.with_donor()
+    return _render(image, z, plan, texture, as_part(foreground, z, shape), camera, unit, donor)
 
 
 def render(
@@ -177,6 +183,7 @@ def render(
     foreground: Foreground = "auto",
     camera: Camera | None = None,
     unit: str | None = None,
+    donor: Donor | None = None,
 ) -> AnomalyPair:
     """Apply a plan to a normal pair: the same bytes for the same input, anywhere.
 
@@ -189,7 +196,7 @@ def render(
         raise ParameterError(f"{name} is {shape[0]} x {shape[1]}, the plan is for {height} x {width}")
     if image is None or z is None:
         plan = replace(plan, drop_rgb=plan.drop_rgb or image is None, drop_depth=plan.drop_depth or z is None)
-    return _render(image, z, plan, texture, as_part(foreground, z, shape), camera, unit)
+    return _render(image, z, plan, texture, as_part(foreground, z, shape), camera, unit, donor)
 
 
 def as_pair(
@@ -235,13 +242,14 @@ def _render(
     foreground: Policy | NDArray[np.bool_],
     camera: Camera | None,
     unit: str | None,
+    donor: Any,
 ) -> AnomalyPair:
     """Render checked arguments."""
     out = _copies(image, depth, plan)
     if not plan.anomalous or (plan.drop_rgb and plan.drop_depth):
         return out
     if plan.defects is not None:
-        return _composed(out, image, depth, plan, as_source(texture), foreground, camera, unit)
+        return _composed(out, image, depth, plan, as_source(texture), foreground, camera, unit, donor)
     surface, moved, delta = depth, out.depth, out.delta
     if surface is None or moved is None or delta is None:  # any will do: nothing of it is kept
         surface, moved, delta = frozen(np.ones(plan.shape, np.float32)), *np.ones((2, *plan.shape), np.float32)
@@ -289,9 +297,11 @@ def _composed(
     foreground: Policy | NDArray[np.bool_],
     camera: Camera | None,
     unit: str | None,
+    donor: Any,
 ) -> AnomalyPair:
     """Render a plan of other kinds than the paper's onto the copies in ``out``."""
-    made = compose(image, depth, plan, foreground, source, camera=camera, unit=unit)
+    other = as_donor(donor, image, depth, foreground, plan)
+    made = compose(image, depth, plan, foreground, source, camera=camera, unit=unit, donor=other)
     window = made.window
     if made.rgb is not None and image is not None:
         differs = made.rgb[window] != image[window]

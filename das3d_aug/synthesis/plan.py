@@ -17,12 +17,14 @@ from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_json
 from das3d_aug.synthesis.defects import Defects
 from das3d_aug.synthesis.foreground import DepthAxis
+from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.textures import TexturePlan
 
 __all__ = ["Plan"]
 
 VERSION = 1  # of the plan's fields and of what they mean
 _WITH_DEFECTS = 2  # of a plan of other kinds than the paper's
+_WITH_PLACES = 3  # of one whose defects are not anywhere on the part, or come from another part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +111,21 @@ class Plan:
         plan.__dict__.update(self.__dict__, texture=texture)
         return plan
 
+    def with_donor(self) -> Plan:
+        """Return the plan with patches that come from another part, where it has any."""
+        if self.defects is None:
+            return self
+        taken = any(kind_named(item.kind).donor for item in self.defects.items)
+        return dataclasses.replace(self, defects=dataclasses.replace(self.defects, donor=taken))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings, lists and dicts, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         values["texture"] = self.texture.to_dict()
         del values["defects"]
         if self.defects is not None:
-            values |= {"version": _WITH_DEFECTS, "defects": self.defects.to_dict()}
+            placed = self.defects.donor or any(item.where != "anywhere" for item in self.defects.items)
+            values |= {"version": _WITH_PLACES if placed else _WITH_DEFECTS, "defects": self.defects.to_dict()}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -130,14 +140,14 @@ class Plan:
         if not isinstance(values, dict):
             raise ParameterError(f"plan must be a dict, got {type(values).__name__}")
         version = values.get("version")
-        if isinstance(version, bool) or version not in (VERSION, _WITH_DEFECTS):
-            raise ParameterError(f"plan has version {quoted(version)}; this das3d reads up to {_WITH_DEFECTS}")
+        if isinstance(version, bool) or version not in (VERSION, _WITH_DEFECTS, _WITH_PLACES):
+            raise ParameterError(f"plan has version {quoted(version)}; this das3d reads up to {_WITH_PLACES}")
         names = {f.name for f in dataclasses.fields(cls)} - ({"defects"} if version == VERSION else set())
         if values.keys() != names:
             raise ParameterError(
                 f"plan has missing or unknown keys: {brief(', '.join(sorted(map(str, values.keys() ^ names))))}"
             )
-        defects = Defects.from_dict(values["defects"]) if version == _WITH_DEFECTS else None
+        defects = Defects.from_dict(values["defects"]) if version != VERSION else None
         return cls(**_checked(values), texture=TexturePlan.from_dict(values["texture"]), defects=defects)
 
     def to_json(self) -> str:

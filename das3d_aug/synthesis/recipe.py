@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -18,15 +18,18 @@ from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.defects import MOST_SOFT, SKEWED, Defects, LengthUnit, draw_defect, draw_light
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
+from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.ranges import Distribution, Range, Span, as_range, as_span, draw_whole
+from das3d_aug.synthesis.weights import Weights, as_weights, weighted
 from das3d_aug.textures import draw_texture
 
 __all__ = ["Recipe"]
 
-Range: TypeAlias = tuple[float, float]
-
 _DEFECTS = 7  # a stream beside that of the paper's kind
-_OF_KINDS = ("kinds", "count", "size", "height", "contrast", "softness", "length_unit", "relight")
+_PLACES = 8  # and one beside that of the other kinds
+_LATER = {"placement": None, "dents": 0.5}  # fields that recipes of before do not have
+_OF_KINDS = ("kinds", "count", "size", "height", "contrast", "softness", "length_unit", "relight", *_LATER)
 _REALISTIC = {
     "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,
     "crack": 3.0, "scratch": 2.0, "cut": 2.0, "hole": 2.0, "chunk": 1.5, "spall": 2.0, "contamination": 3.0,
@@ -37,6 +40,10 @@ _REALISTIC = {
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """The ranges from which every sample is drawn; all are ``(low, high)``, both ends included.
+
+    In the place of a range ``count``, ``size`` and ``height`` take a few values to choose from,
+    ``{"choice": (0.05, 0.3)}``, or a normal distribution cut at two ends, ``{"normal": (mean, standard deviation),
+    "within": (low, high)}``.
 
     Attributes
     ----------
@@ -86,15 +93,15 @@ class Recipe:
     kinds : mapping of str to float, or None
         Weights of the kinds that defects are drawn from, by the names of `das3d_aug.synthesis.kinds.KINDS`, and
         "skewed" for the paper's own, to which all fields above belong.  None: the paper's alone.
-    count : (int, int)
+    count : (int, int) or mapping
         How many defects a sample of other kinds gets.
-    size : (float, float) or None
-        Their lengths, log-uniform, in ``length_unit``; None: each kind's own range.
-    height : (float, float) or None
-        Their heights, log-uniform, in ``length_unit``; None: each kind's own range.
+    size : (float, float), mapping or None
+        Their lengths, of a range log-uniform, in ``length_unit``; None: each kind's own range.
+    height : (float, float), mapping or None
+        Their heights, of a range log-uniform, in ``length_unit``; None: each kind's own range.
     contrast : (float, float)
         How much of their change of colour is seen, uniform (0.2 … 1; ours: real cracks and dents are mostly faint).
-    softness : (int, int)
+    softness : (int, int) or mapping
         How often they are smoothed by (1 2 1) / 4, a blur of sqrt(softness / 2) px (0 … 4; ours: no camera draws lines
         of one sharp pixel).
     length_unit : {"relative", "mm"}
@@ -102,6 +109,12 @@ class Recipe:
         depth.  "mm" needs ``size`` and ``height`` here, and a camera and the depth's unit with the pair.
     relight : bool
         Whether colour follows the change of shape.
+    placement : mapping of str to float, or None
+        Weights of where they go: "anywhere" on the part, near its "edge" (up to a fifth of the way to the middle), or
+        along "structure" of its own (strong gradients of colour or depth).  None: anywhere.  A kind that is at home
+        at the edge stays there.  For a region of your own, give it as the ``foreground``.
+    dents : float
+        Chance that one of a kind that goes both ways is a dent, and not a bump (0.5).
     modality : {"rgbd", "rgb", "depth"}
         "rgb" never changes the depth, "depth" never the colour; the other one is then never dropped.  A pair
         with one modality narrows it to that one.
@@ -131,13 +144,15 @@ class Recipe:
     probability: float = 1.0
     dropout: float = 0.5
     kinds: Mapping[str, float] | None = None
-    count: tuple[int, int] = (1, 3)
-    size: Range | None = None
-    height: Range | None = None
+    count: Span = (1, 3)
+    size: Span | None = None
+    height: Span | None = None
     contrast: Range = (0.2, 1.0)
-    softness: tuple[int, int] = (0, 4)
+    softness: Span = (0, 4)
     length_unit: LengthUnit = "relative"
     relight: bool = True
+    placement: Mapping[str, float] | None = None
+    dents: float = 0.5
     modality: Literal["rgbd", "rgb", "depth"] = "rgbd"
     _octaves: tuple[int, int] = field(init=False, repr=False, compare=False)
 
@@ -150,8 +165,14 @@ class Recipe:
             ("alpha", -10, 10), ("sigma", 0.1, 500), ("anisotropy", 0.02, 1), ("magnitude", 0, 1e9),
             ("bump_magnitude", 0, 1e9), ("beta", 0, 1),
         ):  # fmt: skip
-            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
-        for name, least, most in (("probability", 0, 1), ("dropout", 0, 1), ("mask_threshold", 1e-12, 1e9)):
+            if (value := getattr(self, name)) is not None or name not in ("area", "bump_magnitude"):
+                object.__setattr__(self, name, as_range(name, value, low, high))
+        for name, least, most in (
+            ("probability", 0, 1),
+            ("dropout", 0, 1),
+            ("dents", 0, 1),
+            ("mask_threshold", 1e-12, 1e9),
+        ):
             object.__setattr__(self, name, check_number(name, getattr(self, name), least, most))
         for name, first, last in (("texture_operations", 0, 9), ("reference_size", 1, 2**20)):
             if name != "reference_size" or self.reference_size is not None:
@@ -175,25 +196,19 @@ class Recipe:
 
     def _check_kinds(self) -> None:
         if self.kinds is not None:
-            if not isinstance(self.kinds, Mapping) or not self.kinds:
-                raise ParameterError(f"kinds must be weights by name, such as {{'crack': 1}}, got {quoted(self.kinds)}")
-            for name in self.kinds:
-                if name != SKEWED:
-                    kind_named(name)
-            weights = {name: check_number(f"kinds.{name}", weight, 0, 1e9) for name, weight in self.kinds.items()}
-            if not any(weights.values()):
-                raise ParameterError("kinds must have a weight above 0, all are 0")
-            object.__setattr__(self, "kinds", _Weights(weights))
-        for name, low, high in (
-            ("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6),
-            ("contrast", 0.01, 1), ("softness", 0, MOST_SOFT),
-        ):  # fmt: skip
-            object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
-        for name in ("count", "softness"):
-            low, high = getattr(self, name)
-            if any(number != int(number) for number in (low, high)):
-                raise ParameterError(f"{name} must be whole numbers, got {quoted((low, high))}")
-            object.__setattr__(self, name, (int(low), int(high)))
+            kinds = as_weights("kinds", self.kinds, "crack", lambda name: None if name == SKEWED else kind_named(name))
+            object.__setattr__(self, "kinds", kinds)
+        if self.placement is not None:
+            places = as_weights(
+                "placement", self.placement, "edge", lambda name: check_option("placement", name, PLACEMENTS)
+            )
+            object.__setattr__(self, "placement", places)
+        for name, low, high in (("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, as_span(name, value, low, high))
+        for name, least, most in (("count", 1, 32), ("softness", 0, MOST_SOFT)):
+            object.__setattr__(self, name, as_span(name, getattr(self, name), least, most, whole=True))
+        object.__setattr__(self, "contrast", as_range("contrast", self.contrast, 0.01, 1))
         check_option("length_unit", self.length_unit, ("relative", "mm"))
         if self.length_unit == "mm" and (self.size is None or self.height is None):
             raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
@@ -270,28 +285,35 @@ class Recipe:
         others = {name: weight for name, weight in kinds.items() if name != SKEWED}
         if stream.chance(kinds.get(SKEWED, 0.0) / sum(kinds.values())):
             return None
+        places = stream.spawn(_PLACES)
         items = tuple(
             draw_defect(
                 stream,
-                kind_named(_weighted(stream, others)),
+                kind_named(weighted(stream, others)),
+                where=self._place(places),
+                dents=self.dents,
                 size=self.size,
                 height=self.height,
                 contrast=self.contrast,
                 softness=self.softness,
                 operations=self.texture_operations,
             )
-            for _ in range(stream.integer(*self.count))
+            for _ in range(draw_whole(stream, self.count))
         )
         light = draw_light(stream)
         return Defects(items=items, light=light if self.relight else None, length_unit=self.length_unit)
+
+    def _place(self, stream: Stream) -> Placement:
+        return "anywhere" if self.placement is None else cast(Placement, weighted(stream, self.placement))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings and lists, ready for JSON, YAML and TOML."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
         if self.kinds is None:  # as recipes were before there were other kinds
             values = {name: value for name, value in values.items() if name not in _OF_KINDS}
-        else:
-            values["kinds"] = dict(self.kinds)
+        values = {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
+        values |= {name: dict(value) for name, value in values.items() if isinstance(value, Weights)}
+        values |= {name: value.to_dict() for name, value in values.items() if isinstance(value, Distribution)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -321,35 +343,7 @@ class Recipe:
             raise FileError(path, str(error)) from None
 
 
-class _Weights(dict[str, float]):
-    """Weights by name that can be hashed, as recipes can."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
-
-
-def _weighted(stream: Stream, weights: Mapping[str, float]) -> str:
-    """Draw a name with a chance in proportion to its weight."""
-    left = stream.uniform(0.0, sum(weights.values()))
-    for name, weight in weights.items():
-        left -= weight
-        if left < 0 and weight > 0:
-            return name
-    return max(weights, key=lambda name: weights[name])  # rounding: nothing is left of the last one
-
-
 def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:
     cosine, sine = math.cos(angle), math.sin(angle)
     a, b = wide * wide, narrow * narrow
     return a * cosine**2 + b * sine**2, (a - b) * cosine * sine, a * sine**2 + b * cosine**2
-
-
-def _range(name: str, value: Any, low: float, high: float) -> Range | None:
-    if value is None and name in ("area", "bump_magnitude", "size", "height"):
-        return None
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ParameterError(f"{name} must be a range (low, high), got {quoted(value)}")
-    first, second = (check_number(name, end, low, high) for end in value)
-    if first > second:
-        raise ParameterError(f"{name} must be a range (low, high) with low <= high, got {quoted(value)}")
-    return first, second

@@ -13,7 +13,7 @@ that nobody could see (a patch pasted onto its like) is taken back: its mask wou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from das3d_aug.synthesis.kinds.base import Field
 from das3d_aug.synthesis.kinds.shapes import smooth
 from das3d_aug.synthesis.relight import brightness, smooth_surface
 
-__all__ = ["RELIEF", "Scene"]
+__all__ = ["RELIEF", "OtherPart", "Scene"]
 
 RELIEF = 0.35
 """Without a camera, a part's range of depth counts as this share of its extent."""
@@ -38,6 +38,15 @@ _ASPECT = 0.5
 _CAP = 20.0  # heights, of the relief that a kind sees
 
 Texture = Callable[[Defect, NDArray[np.bool_], int, int], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class OtherPart:
+    """The part that a donor shows: its colour, depth and pixels as those of a `Scene`."""
+
+    rgb: NDArray[np.float32] | None
+    depth: NDArray[np.float32] | None
+    inside: NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -69,6 +78,10 @@ class Scene:
         Depth of the background, if it is known.
     owner : ndarray of uint16, H x W
         Which defect changed a pixel last: 1 for the first; 0 for none.
+    places : mapping of str to ndarray of bool, H x W
+        The pixels that `Defect.where` asks for, on the part as it was given.
+    donor : OtherPart or None
+        From which kinds that can take from another part do.
     """
 
     rgb: NDArray[np.float32] | None
@@ -82,6 +95,8 @@ class Scene:
     plausible: bool
     behind: NDArray[np.float32] | None
     owner: NDArray[np.uint16]
+    places: Mapping[str, NDArray[np.bool_]]
+    donor: OtherPart | None = None
 
     def put(self, defect: Defect, number: int, texture: Texture | None = None) -> bool:
         """Apply one defect, and say whether it can be seen; one that cannot is taken back.
@@ -89,7 +104,7 @@ class Scene:
         ``texture`` gives the foreign texture, h x w x 3, for a defect, its footprint, and where that starts.
         """
         kind = kind_named(defect.kind)
-        row, column = self._centre(kind, defect.place)
+        row, column = self._centre(kind, defect)
         radius = max(defect.size * self.size / 2, 1.5)
         reach = math.ceil(radius * kind.reach) + 2 + defect.softness
         height, width = self.inside.shape
@@ -120,13 +135,16 @@ class Scene:
             columns = np.rint(canvas.columns + np.float32(left)).astype(np.int32)
             known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
             rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
-            canvas.foot &= known & self.inside[rows, columns]
-            if depth is not None and surface is not None and self.depth is not None:
-                there = self.depth[rows, columns]
-                lift = surface[window] + (there - surface[rows, columns]) - depth
+            source: Scene | OtherPart = self if self.donor is None or not kind.donor else self.donor
+            canvas.foot &= known & source.inside[rows, columns]
+            if depth is not None and surface is not None and source.depth is not None:
+                there, beneath = source.depth[rows, columns], surface
+                if source is not self:
+                    beneath = smooth_surface(source.depth, source.inside, max(2, round(radius / 2)))
+                lift = surface[window] + (there - beneath[rows, columns]) - depth
                 lift[(there <= 0) | (depth <= 0)] = 0
-            if self.rgb is not None:
-                colour = self.rgb[rows, columns]
+            if source.rgb is not None:
+                colour = source.rgb[rows, columns]
         shade = canvas.shade
         if self.light is not None and not kind.flat:
             shade = shade * brightness(lift / np.float32(self.pitch), self.light, radius)
@@ -156,11 +174,11 @@ class Scene:
         self.owner[window][foot] = number
         return True
 
-    def _centre(self, kind: DefectKind, place: tuple[float, float]) -> tuple[int, int]:
-        """Find the pixel of a place."""
-        where = self.inside
+    def _centre(self, kind: DefectKind, defect: Defect) -> tuple[int, int]:
+        """Find the pixel of a defect's place."""
+        place, where = defect.place, self.places[defect.where]
         if kind.place == "edge":
-            where = where & ~_eroded(where)
+            where = self.inside & ~_eroded(self.inside)
         counts = np.count_nonzero(where, axis=1).cumsum()
         wanted = min(int(place[0] * counts[-1]), int(counts[-1]) - 1)
         row = int(np.searchsorted(counts, wanted, side="right"))

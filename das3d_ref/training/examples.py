@@ -32,7 +32,7 @@ from das3d_ref.model.inputs import Item, network_input
 
 __all__ = ["EncodedAnomalies", "Example", "Examples", "SyntheticAnomalies", "check_items"]
 
-_CROP, _NUISANCE = 2, 3  # streams beside those of the synthesis and the order
+_CROP, _NUISANCE, _DONOR = 2, 3, 4  # streams beside those of the synthesis and the order
 # A weak part of what `Nuisance` offers: the images bring their own sensor's noise and holes.
 _VARIED = Nuisance(
     exposure=(-0.2, 0.2),
@@ -110,6 +110,7 @@ class SyntheticAnomalies(Dataset[Example]):
             seed=self.seed,
             index=index,
             epoch=epoch,
+            donor=self._donor(epoch, index) if self.config.data.donors else None,
         )
         normal = network_input(item, sample.rgb, sample.depth, self.config)
         arrays = {
@@ -122,6 +123,14 @@ class SyntheticAnomalies(Dataset[Example]):
             top, left = (stream.integer(0, max(side - crop, 0)) for side in sample.shape)
             arrays = {name: array[:, top : top + crop, left : left + crop] for name, array in arrays.items()}
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+
+    def _donor(self, epoch: int, index: int) -> Sample | Prepared | None:
+        """Return another item's sample, as large as this one; None if there is none."""
+        shape = self.items[index].sample.shape
+        others = [k for k, item in enumerate(self.items) if k != index and item.sample.shape == shape]
+        if not others:
+            return None
+        return self.items[Stream(self.seed, index=index, epoch=epoch).spawn(_DONOR).choice(others)].sample
 
 
 class Examples(Protocol):
@@ -172,13 +181,20 @@ class EncodedAnomalies(Dataset[Example]):
         return {**kept, "mask": mask[0].float()}
 
 
-def _synthesize(sample: Sample | Prepared, **options: Any) -> AnomalyPair:
+def _synthesize(sample: Sample | Prepared, *, donor: Sample | Prepared | None = None, **options: Any) -> AnomalyPair:
     """Put a defect on a sample; a grey image of three channels gets a grey one."""
-    rgb = sample.rgb
+    rgb, other = sample.rgb, None if donor is None else donor.rgb
     if rgb is not None and (rgb == rgb[:, :, :1]).all():
         rgb = np.ascontiguousarray(rgb[:, :, 0])
+        other = None if other is None else np.ascontiguousarray(other[:, :, 0])
     pair = synthesize(
-        rgb, sample.depth, foreground=sample.foreground, camera=_camera(sample), unit=sample.unit, **options
+        rgb,
+        sample.depth,
+        foreground=sample.foreground,
+        camera=_camera(sample),
+        unit=sample.unit,
+        donor=None if donor is None else (other, donor.depth, donor.foreground),
+        **options,
     )
     if pair.rgb is not None and pair.rgb.ndim == 2:
         pair = replace(pair, rgb=np.repeat(pair.rgb[:, :, None], 3, axis=2))

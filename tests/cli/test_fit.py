@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,10 @@ def test_fit_prints_a_table_and_writes_a_recipe_and_a_picture(fitted: tuple[Path
     for name in ("length", "area", "elongation", "count", "luminance", "colour", "height", "edge"):
         assert f"\n{name} " in done.stdout
     assert "size each kind's own -> " in done.stdout
+    told = re.findall(r"ones (\d+) are dents, (\d+) bumps, (\d+) neither", done.stdout)
+    dents, bumps, neither = (int(number) for number in told[0])
+    assert min(dents, bumps) > 0
+    assert done.stdout.startswith(f"{dents + bumps + neither} labelled defects")
     recipe = Recipe.from_toml(out)
     assert recipe.size is not None
     assert recipe.height is not None
@@ -90,6 +95,7 @@ def test_json_and_a_sheet_elsewhere(parts: Path, start: Path, tmp_path: Path) ->
     assert 0 <= result["after"]["auroc"] <= 1
     assert result["before"]["distances"]["length"]["wasserstein"] > 0
     assert result["changes"]["count"][0] == [1, 3]
+    assert result["dents"] + result["bumps"] <= result["defects"]
     assert sheet.exists()
     assert not (tmp_path / "r.png").exists()
     done = run("gap", parts, parts, "--json")

@@ -127,6 +127,8 @@ class DefectKind:
         Whether it asks for `Canvas.relief`.
     moves : bool
         Whether it moves the part's own structure (`Canvas.rows`, `Canvas.columns`).
+    donor : bool
+        Whether these are rows and columns of another good part, where one is given.
     """
 
     name: str
@@ -142,6 +144,7 @@ class DefectKind:
     texture: bool = False
     relief: bool = False
     moves: bool = False
+    donor: bool = False
 
     @property
     def flat(self) -> bool:

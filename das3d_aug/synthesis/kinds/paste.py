@@ -1,4 +1,4 @@
-"""A patch of the part pasted where it does not belong, with its height: structure broken, and no foreign look."""
+"""A patch of the part, or of another good one, pasted where it does not belong: structure broken, no foreign look."""
 
 from __future__ import annotations
 
@@ -54,4 +54,5 @@ paste = DefectKind(
     size=(0.05, 0.5),
     height=(0.0, 0.0),
     moves=True,
+    donor=True,
 )

@@ -53,7 +53,7 @@ def test_sizes_depths_counts_and_kinds_are_found(fitted: Recipe) -> None:
     assert fitted.size == pytest.approx((0.15, 0.3), rel=0.4)
     assert fitted.height is not None
     assert 0.07 < fitted.height[0] < 0.4 < fitted.height[1] < 1.2
-    moved = ("kinds", "count", "size", "height")
+    moved = ("kinds", "count", "size", "height", "dents", "placement")
     assert replace(START, **{name: getattr(fitted, name) for name in moved}) == fitted  # and nothing else
 
 
@@ -100,9 +100,30 @@ def test_a_kind_of_many_pieces_is_drawn_less_often() -> None:
     assert found.count == (round(3 / each), round(2 * 3 / each) - round(3 / each))
 
 
+@pytest.mark.parametrize(("dents", "near"), [(1.0, 1.0), (0.0, 0.0), (0.7, 0.5)])
+def test_places_and_signs_are_found(dents: float, near: float) -> None:
+    where = {"edge": near, "anywhere": 1 - near}
+    truth = replace(TRUTH, size=(0.08, 0.12), dents=dents, placement=where)
+    real = measure(synthetic_samples(PARTS, recipe=truth, count=60, seed=12))
+    found = fit(real, PARTS, recipe=replace(START, kinds={"dent": 1}, placement={"anywhere": 2}), draws=16)
+    shares = dict(found.placement or {})
+    assert shares.get("edge", 0) / sum(shares.values()) == pytest.approx(near, abs=0.2)
+    assert found.dents == pytest.approx(dents, abs=0.15)
+
+
+def test_places_and_signs_that_the_recipe_has_stay() -> None:
+    truth = replace(TRUTH, size=(0.08, 0.12), placement={"edge": 1, "structure": 1})
+    real = measure(synthetic_samples(PARTS, recipe=truth, count=60, seed=12))
+    start = replace(START, kinds={"dent": 1}, placement={"edge": 2, "structure": 2})
+    assert fit(real, PARTS, recipe=start, draws=16).placement == start.placement
+    few = replace(real, height=np.where(np.arange(len(real)) < 4, 0.3, 0.0))  # signs of four say nothing
+    assert fit(few, PARTS, recipe=replace(start, dents=0.3), draws=4).dents == 0.3
+
+
 def test_the_papers_kind_has_its_own_ranges(real: list[Sample]) -> None:
     found = fit(measure(real), PARTS, recipe=Recipe(), draws=16)
     assert found.kinds is None
+    assert found == Recipe.from_dict(found.to_dict())  # nothing of other kinds
     assert found.size is None
     assert found.area != Recipe().area
     assert found.magnitude != Recipe().magnitude
@@ -175,6 +196,15 @@ def test_a_folder_is_fitted_and_its_recipe_can_be_read(tmp_path: Path, real: lis
     recipe.write_text(done.to_toml())
     assert Recipe.from_toml(recipe) == done.recipe
     assert "# size: each kind's own" in done.to_toml()
+    placed = replace(done, recipe=replace(done.recipe, placement={"edge": 0.25, "anywhere": 0.75}, dents=0.875))
+    spread = {"normal": [0.2, 0.1], "within": [0.1, 0.5]}
+    placed = replace(placed, start=replace(done.start, size=spread), recipe=replace(placed.recipe, height=spread))
+    assert "# size: normal 0.2 … 0.1, within 0.1 … 0.5" in placed.to_toml()
+    assert placed.changes()["placement"] == ({"anywhere": 1.0}, {"edge": 0.25, "anywhere": 0.75})
+    assert placed.changes()["dents"] == (0.5, 0.875)
+    recipe.write_text(placed.to_toml())
+    assert Recipe.from_toml(recipe) == placed.recipe
+    assert "# placement: anywhere 1\n# dents: 0.5" in placed.to_toml()
     assert [len(samples) for _, samples in done.pictures] == [6, 6, 6]
     sheet = defects_sheet(done.pictures)
     assert sheet.shape[1] == defects_sheet(done.pictures[:1]).shape[1]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.defects import statistics
 
 from das3d_aug.datasets import Sample
 from das3d_aug.errors import ParameterError
@@ -134,6 +136,12 @@ def test_a_bump_is_negative_and_stray_pixels_beside_it_do_not_count() -> None:
     assert sample.depth is not None
     sample.depth[30, 60:80] = 700.0
     assert measure([sample], foreground="all").depth_change[0] == pytest.approx(-2.0, abs=0.05)
+
+
+def test_signs_are_counted_beyond_a_least_height() -> None:
+    some = replace(statistics(0, 5), height=np.array([0.3, 0.01, -0.02, 0.009, np.nan]))
+    assert some.signs() == (2, 1)
+    assert some.signs(0.1) == (1, 0)
 
 
 def test_specks_close_together_are_one_defect_and_single_pixels_none() -> None:

@@ -93,7 +93,7 @@ def test_recipe_refuses_by_name(change):
 def test_plan_refuses_by_name():
     good = Recipe().draw((8, 8), seed=0).to_dict()
     for name, value in {
-        "version": 3, "shape": [0, 8], "resolution": [1], "covariance": [1, 2, 1], "beta": 3, "dent": -1,
+        "version": 4, "shape": [0, 8], "resolution": [1], "covariance": [1, 2, 1], "beta": 3, "dent": -1,
         "anomalous": 1, "noise_seed": -1, "alpha": ["a", 0], "depth_axis": "x", "mask_threshold": 0,
     }.items():  # fmt: skip
         with pytest.raises(ParameterError, match=name):

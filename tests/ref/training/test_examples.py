@@ -65,6 +65,26 @@ def test_another_seed_or_epoch_is_another_example():
     assert not {digest(one[key]) for key in KEYS if one[key]["mask"].any()} & {digest(other[key]) for key in KEYS}
 
 
+def test_patches_come_from_another_item():
+    pasted = dataclasses.replace(CONFIG.synthesis, kinds={"paste": 1}, size=(0.5, 0.8), dropout=0.0, relight=False)
+    config = dataclasses.replace(CONFIG, synthesis=pasted)
+    given = dataclasses.replace(config, data=dataclasses.replace(config.data, donors=True))
+    normal = items(config)
+    tones = [np.full_like(item.sample.rgb, 40 * k) for k, item in enumerate(normal)]
+    toned = [
+        dataclasses.replace(item, sample=dataclasses.replace(item.sample, rgb=tone))
+        for item, tone in zip(normal, tones, strict=True)
+    ]
+    own, other = (SyntheticAnomalies(toned, one, seed=3, crop=0) for one in (config, given))
+    seen = [set(np.rint(255 * other[epoch, 1]["rgb"].numpy()).ravel().tolist()) - {0, 40} for epoch in range(6)]
+    assert len(set().union(*seen)) > 1  # of several others, as each epoch draws
+    assert all(len(tones) < 2 for tones in seen)  # and in one example of one
+    assert digest(other[0, 1]) == digest(other[0, 1])
+    assert set(np.rint(255 * own[0, 1]["rgb"].numpy()).ravel().tolist()) <= {0, 40}
+    alone = SyntheticAnomalies(toned[:1], given, seed=3, crop=0)
+    assert digest(alone[0, 0]) == digest(SyntheticAnomalies(toned[:1], config, seed=3, crop=0)[0, 0])
+
+
 def test_an_example_is_what_das3d_aug_makes():
     made, found = anomalies(), items()
     changed = 0
