@@ -50,9 +50,9 @@ test-albumentationsx: .venv-albumentationsx/.setup
 	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check albumentationsx==2.5.1
 	@touch $@
 
-# Optional: the blocks of the docs in which das3d is plugged into other projects' software (5 GB, minutes).
+# Optional: das3d plugged into other projects' software, in the docs' blocks marked `py` too (6 GB, minutes).
 test-plug-in: .venv-plug-in/.setup
-	.venv-plug-in/bin/pytest -o filterwarnings=default tests/plug_in/run_pages.py
+	.venv-plug-in/bin/pytest -o filterwarnings=default tests/plug_in/run_*.py
 
 .venv-plug-in/.setup: pyproject.toml
 	$(PYTHON) -m venv .venv-plug-in
