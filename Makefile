@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report is tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx lint types bench docs clean
+.PHONY: setup demo test test-albumentationsx test-plug-in lint types bench docs clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -50,6 +50,16 @@ test-albumentationsx: .venv-albumentationsx/.setup
 	.venv-albumentationsx/bin/pip install --quiet --disable-pip-version-check albumentationsx==2.5.1
 	@touch $@
 
+# Optional: das3d plugged into other projects' software, in the docs' blocks marked `py` too (6 GB, minutes).
+test-plug-in: .venv-plug-in/.setup
+	.venv-plug-in/bin/pytest -o filterwarnings=default tests/plug_in/run_*.py
+
+.venv-plug-in/.setup: pyproject.toml
+	$(PYTHON) -m venv .venv-plug-in
+	.venv-plug-in/bin/pip install --quiet --disable-pip-version-check \
+	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' datasets==5.2.0 pytest -e .
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,5 +78,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-plug-in .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@
 
 from das3d_aug.errors import Das3dError, FileError, ForegroundError, ParameterError
 from das3d_aug.synthesis import (
+    AnomalyBatch,
     AnomalyPair,
     Plan,
     Recipe,
@@ -23,10 +24,12 @@ from das3d_aug.synthesis import (
     skew_filter,
     skew_normal_kernel,
     synthesize,
+    synthesize_batch,
     ternary_mask,
 )
 
 __all__ = [
+    "AnomalyBatch",
     "AnomalyPair",
     "Das3dError",
     "FileError",
@@ -43,6 +46,7 @@ __all__ = [
     "skew_filter",
     "skew_normal_kernel",
     "synthesize",
+    "synthesize_batch",
     "ternary_mask",
 ]
 

@@ -4,6 +4,7 @@ The equations one by one: noise, foreground and masks (1, 2, 7), skew (3–5), b
 plan renders to a pair.  It knows arrays only: it may import textures, the ground, and no reader of data sets.
 """
 
+from das3d_aug.synthesis.batch import AnomalyBatch, synthesize_batch
 from das3d_aug.synthesis.blend import blend_texture
 from das3d_aug.synthesis.foreground import DepthAxis, Foreground, Found, Policy, find_foreground, foreground_mask
 from das3d_aug.synthesis.masks import refine_mask, ternary_mask
@@ -15,6 +16,7 @@ from das3d_aug.synthesis.severity import Kind, Severity, kind_of, measure_severi
 from das3d_aug.synthesis.skew import skew_filter, skew_normal_kernel
 
 __all__ = [
+    "AnomalyBatch",
     "AnomalyPair",
     "DepthAxis",
     "Foreground",
@@ -35,5 +37,6 @@ __all__ = [
     "skew_filter",
     "skew_normal_kernel",
     "synthesize",
+    "synthesize_batch",
     "ternary_mask",
 ]
