@@ -26,7 +26,7 @@ FLOORS = {
         ("transforms", "runs", "doctor", "pointclouds"),
         ("preparation",),
         ("generation",),
-        ("preview", "fitting"),
+        ("preview", "fitting", "gallery"),
     ),
     "das3d_ref": (
         ("config_sections",),
