@@ -29,6 +29,7 @@ from das3d_aug.synthesis import Plan
 
 __all__ = ["Before", "Record", "Records", "in_mm"]
 
+_OF_RECIPE, _OF_SHARD = "das3d-aug replay {}", "das3d-aug replay {} --sample {}"
 _ALIKE = 0.001  # of the range of depth: sources that are farther apart are others
 _STEP = 1 / 65535  # of it: what a format of 16 bits rounds
 
@@ -115,18 +116,18 @@ class Records:
         if isinstance(self._dataset, WebDatasetDataset):
             path = self._dataset.file(entry, "json")
             values = self._dataset.record(entry)
-            rest = [f"{self._named}/{path.parent.name}", "--sample", entry.key]
+            command = _OF_SHARD.format(shlex.quote(f"{self._named}/{path.parent.name}"), shlex.quote(entry.key))
         else:
             place = _recipe_of(entry)
             path = self._dataset.root / place
             if not path.is_file():
                 return None
             values = read_json(path)
-            rest = [f"{self._named}/{place}"]
+            command = _OF_RECIPE.format(shlex.quote(f"{self._named}/{place}"))
             files = {file.relative_to(self._dataset.root).as_posix() for file in entry.files.values()}
             if not files & set(values.get("files") or ()):
                 raise FileError(path, f"is not the recipe of {entry.key}")
-        record = Record(path=path, values=values, command=shlex.join(["das3d-aug", "replay", *rest]))
+        record = Record(path=path, values=values, command=command)
         try:
             if record.kinds and record.modality:
                 return record
