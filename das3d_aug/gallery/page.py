@@ -178,7 +178,7 @@ def _page(title: str, told: Sequence[str], samples: Sequence[dict[str, Any]], po
     data = {"samples": samples, "pictures": pool.urls, "about": about, "ramp": ramp.tobytes().hex()}
     # "<" and "&" are written so that no text of a file name or recipe can end the element that holds it.
     text = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026")
-    folder = files("das3d_aug.gallery") / "page"
+    folder = files("das3d_aug.gallery") / "browser"
     parts = {
         "style": (folder / "page.css").read_text("utf-8"),
         "script": "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS),

@@ -27,7 +27,7 @@ from das3d_aug.geometry import to_unit
 from das3d_aug.runs.output_folder import HEADER
 from das3d_aug.synthesis import Plan
 
-__all__ = ["Before", "Record", "Records", "in_mm"]
+__all__ = ["Before", "Record", "Records", "called", "in_mm"]
 
 _OF_RECIPE, _OF_SHARD = "das3d-aug replay {}", "das3d-aug replay {} --sample {}"
 _ALIKE = 0.001  # of the range of depth: sources that are farther apart are others
@@ -156,11 +156,16 @@ class Records:
 
 
 def in_mm(value: float, unit: str) -> tuple[float, str]:
-    """Return a length in mm where its unit is one, else as it is, with its unit."""
+    """Return a length in mm where its unit is one, else as it is, with what its unit is called."""
     try:
         return float(to_unit(value, unit, "mm")), "mm"
     except ParameterError:
-        return value, unit
+        return value, called(unit)
+
+
+def called(unit: str) -> str:
+    """Return what a person reads after a number of this unit."""
+    return "units" if unit in ("raw", "unknown") else unit
 
 
 def _recipe_of(entry: Entry) -> str:

@@ -13,14 +13,14 @@ from das3d_aug.colouring import depth_scale, shade
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.errors import Das3dError
 from das3d_aug.gallery.encode import Pool, deflated, differences, mark, steps
-from das3d_aug.gallery.records import Before, Record, Records, in_mm
+from das3d_aug.gallery.records import Before, Record, Records, called, in_mm
 from das3d_aug.generation.measuring import pixel_area
 from das3d_aug.preparation import resize_sample
 from das3d_aug.synthesis import find_foreground
 
 __all__ = ["described"]
 
-_NO_SOURCE = "of labelled samples it is not known how they looked without their defects"
+_NO_SOURCE = "generate did not write this sample, so nothing tells how it looked without a defect"
 _CHANGED = {"rgb": "colour", "depth": "depth", "both": "both", "normal": "nothing"}
 
 
@@ -218,7 +218,7 @@ def _depth(
         # Flying pixels would make the part flat.
         "clip": [max(low, 2 * near - far), min(high, 2 * far - near)],
         "zero": None if sample.stored is None else sample.stored.stand_off,
-        "unit": sample.unit,
+        "unit": called(sample.unit),
         "pixel": None if area is None else _pixel(area, found.sample, shape),
     }
     if found.before is not None and found.before.sample.depth is not None:

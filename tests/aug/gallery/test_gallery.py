@@ -139,6 +139,7 @@ def test_one_modality_is_enough_and_good_samples_alone_are_shown(tmp_path: Path,
     for sample in held(tmp_path / "made.html")["samples"]:
         assert sample["kinds"] == ["skewed"]
         assert ("colour" in sample, "depth" in sample) == (role == "rgb", role == "depth")
+        assert role == "rgb" or " units " in sample["defects"][0]["does"]  # a TIFF without a unit
 
 
 def test_samples_are_spread_scaled_down_and_few_enough_bytes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.dumps import put
-from helpers.galleries import HOSTILE, held, write_generated, write_parts
+from helpers.galleries import HOSTILE, depth_of, held, write_generated, write_parts
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
@@ -206,6 +206,18 @@ def test_keys_go_through_what_is_shown(load, made):
     assert page.locator("#viewer").is_visible()
 
 
+def test_depth_arrives_as_it_was_sent(load, made):
+    page = load(made)
+    for number, sample in enumerate(held(made)["samples"]):
+        for name, before in (("depth", False), ("depthBefore", True)):
+            there = page.evaluate(
+                f"opened(data.samples[{number}]).then(({{ sample, {name} }}) => "
+                f"Array.from({name}, (step) => depthOf(sample, step)))"
+            )
+            wanted = depth_of(sample, before=before).ravel()
+            np.testing.assert_allclose(np.array(there, float), wanted, rtol=1e-12)
+
+
 def test_the_numbers_and_the_command_to_copy(load, made):
     page = load(made)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -229,7 +241,7 @@ def test_labelled_samples_have_no_slider_and_one_line_says_why(load, tmp_path):
     open_first(page)
     assert not page.locator("#wiping").is_visible()
     assert not page.locator("#replay").is_visible()
-    assert page.locator("#why").inner_text().startswith("No before: of labelled samples")
+    assert page.locator("#why").inner_text().startswith("No before: generate did not write this")
     assert page.locator(FLAT.format("change")).count() == 0
     before = picture(page, FLAT.format("colour"))
     page.locator(FLAT.format("colour")).click()

@@ -27,7 +27,7 @@ async function show(sample) {
   find("copy").textContent = "copy";
   find("readout").textContent = "";
   find("wiping").hidden = Boolean(sample.why);
-  find("zoom").disabled = !sample.defects.length;
+  find("zoom").disabled = find("outline").disabled = !sample.defects.length;
   state.focus = Math.min(state.focus, 0, sample.defects.length - 1); // of another sample, the first
   lay();
   if (!viewer.open) viewer.showModal();
