@@ -8,6 +8,7 @@ from ..program import Program
 from .demo_data import demo_data
 from .doctor import doctor
 from .fit import fit
+from .gallery import gallery
 from .gap import gap
 from .generate import generate
 from .kinds import kinds
@@ -22,5 +23,5 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
-for command in (generate, preview, replay, doctor, demo_data, prepare, kinds, fit, gap):
+for command in (generate, preview, gallery, replay, doctor, demo_data, prepare, kinds, fit, gap):
     main.add_command(command)

@@ -63,7 +63,7 @@ def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int
             ("left out", counted(summary.left_out, "anomalous source")),
             *_rows(breakdown),
         ),
-        after=f"train your own detector on {summary.out} beside the good parts, or look at one: das3d-aug replay",
+        after=f"das3d-aug gallery {summary.out}, to look through them; then train on them beside the good parts",
     )
     return 1 if summary.failures else 0
 

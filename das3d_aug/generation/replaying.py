@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.webdataset import read_shard_sample
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_ply, read_bytes, read_json
-from das3d_aug.generation.donors import donor_of
-from das3d_aug.generation.formats import FORMATS, as_written, colour_of, points_of
-from das3d_aug.preparation import parse_size, resize_sample
-from das3d_aug.runs.output_folder import HEADER, digest, source_digests
-from das3d_aug.synthesis import Plan, render
-from das3d_aug.textures import as_source
+from das3d_aug.generation.formats import FORMATS, points_of
+from das3d_aug.generation.origins import Origins
+from das3d_aug.runs.output_folder import HEADER, digest
 
 __all__ = ["Replay", "replay"]
 
@@ -76,7 +71,7 @@ def replay(
     root = next((parent for parent in path.parents if (parent / HEADER).is_file()), None)
     if root is None:
         raise FileError(path, f"lies in no folder that das3d-aug generate wrote (no {HEADER} above it)")
-    header = read_json(root / HEADER)
+    origins = Origins(root, source=source, textures=textures)
     if (path.suffix == ".tar") != (sample is not None):
         raise ParameterError(f"sample must be given for a shard (.tar) and only for it, got {sample!r} for {path.name}")
     if sample is None:
@@ -87,34 +82,12 @@ def replay(
         path = path / recipe
         record = read_json(path, data=members.get(recipe, b""))
     try:
-        origin, shape, name = record["source"], parse_size(tuple(record["size"])), str(record["sample"])
-        plan = Plan.from_dict(record["plan"])
-        written = FORMATS[record["layout"]]
+        name, written = str(record["sample"]), FORMATS[record["layout"]]
         recorded = {str(name): value for name, value in record["files"].items()}
-        place = Path(source or root / header["source"])
-        folder = textures or (header["textures"] and root / header["textures"])
-        dataset = open_dataset(place, layout=origin["layout"], **origin["options"])
-        entry = _found(dataset, place, origin, path.name)
-        other = _found(dataset, place, record["donor"], path.name) if "donor" in record else None
-    except (KeyError, TypeError, AttributeError, ParameterError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
-    steps = record.get("depth_png")
-    normal = as_written(resize_sample(dataset.open(entry), shape), depth_png=steps)
-    donor = None
-    if other is not None:
-        donor = donor_of(as_written(resize_sample(dataset.open(other), shape), depth_png=steps))
-    texture = None if folder is None else as_source(folder)
-    policy = record.get("foreground", "auto")
-    pair = render(
-        colour_of(normal),
-        normal.depth,
-        plan,
-        texture=texture,
-        foreground=policy if normal.foreground is None else normal.foreground,
-        camera=normal.intrinsics,
-        unit=normal.unit,
-        donor=donor,
-    )
+    normal = origins.normal(path, record)
+    pair = origins.render(path, record, normal)
     files = written.encode(name, normal, pair)
     if sample is None:
         there = [name for name in (*files, recipe) if (root / name).is_file()]
@@ -130,17 +103,6 @@ def replay(
             if depth is not None:
                 clouds[f"points/{name}_{when}.ply"] = encode_ply(points_of(normal, depth), colour)
     return Replay(files={**files, recipe: members[recipe]}, differences=tuple(differences), clouds=clouds)
-
-
-def _found(dataset: Dataset, place: Path, origin: Mapping[str, Any], name: str) -> Entry:
-    """Return the sample that a recipe names, if its files are those that it was made from."""
-    entry = next((entry for entry in dataset.entries if entry.key == origin["key"]), None)
-    if entry is None:
-        raise FileError(place, f"has no sample {origin['key']!r}, from which {name} was made")
-    for role, found in source_digests(dataset, entry).items():
-        if origin["sha256"].get(role) != found:
-            raise FileError(entry.files[role], f"is not the file from which {name} was made")
-    return entry
 
 
 def _difference(made: bytes, recorded: str | None, stored: bytes | None) -> str | None:
