@@ -50,6 +50,9 @@ class Defect:
         defect's width.
     elongation, angle : float
         Width over length; direction of the length in degrees from the column axis.
+    follows : bool
+        Whether the angle is from the lay of the surface there (`das3d_aug.synthesis.lay`), where it has one, and a
+        twentieth of what it says.
     seed : int
         64 bits, for all that is random in its shape.
     values : dict
@@ -76,6 +79,7 @@ class Defect:
     texture: TexturePlan | None = None
     contrast: float = 1.0
     softness: int = 0
+    follows: bool = False
     where: Placement = "anywhere"
 
     @classmethod
@@ -83,7 +87,7 @@ class Defect:
         """Rebuild a defect from plain values; raises `ParameterError` if one cannot be used."""
         names = {f.name for f in dataclasses.fields(cls)}
         if isinstance(values, dict):  # as plans of before were
-            values = {"contrast": 1.0, "softness": 0, "where": "anywhere", **values}
+            values = {"contrast": 1.0, "softness": 0, "follows": False, "where": "anywhere", **values}
         if not isinstance(values, dict) or values.keys() != names:
             raise ParameterError(f"defect must have {', '.join(sorted(names))}, got {quoted(values)}")
         kind, own = values["kind"], values["values"]
@@ -111,6 +115,7 @@ class Defect:
             values={name: check_number(name, number, -1e9, 1e9) for name, number in own.items()},
             texture=None if values["texture"] is None else TexturePlan.from_dict(values["texture"]),
             softness=check_whole("softness", values["softness"], 0, MOST_SOFT),
+            follows=_yes(values["follows"]),
             **numbers,
         )
 
@@ -124,6 +129,12 @@ class Defect:
             "values": dict(self.values),
             "texture": None if self.texture is None else self.texture.to_dict(),
         }
+
+
+def _yes(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ParameterError(f"follows must be true or false, got {quoted(value)}")
+    return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,6 +217,7 @@ def draw_defect(
         texture=draw_texture(stream, operations=operations) if kind.texture else None,
         contrast=stream.uniform(*contrast),
         softness=draw_whole(stream, softness),
+        follows=stream.chance(kind.follows),
         where="anywhere" if kind.place == "edge" else where,
     )
 

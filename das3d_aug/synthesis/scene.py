@@ -24,6 +24,7 @@ from das3d_aug.synthesis.defects import Defect
 from das3d_aug.synthesis.kinds import Canvas, DefectKind, kind_named
 from das3d_aug.synthesis.kinds.base import Field
 from das3d_aug.synthesis.kinds.shapes import smooth
+from das3d_aug.synthesis.lay import lay_at
 from das3d_aug.synthesis.relight import brightness, smooth_surface
 
 __all__ = ["RELIEF", "OtherPart", "Scene"]
@@ -35,6 +36,7 @@ _VISIBLE = 0.012  # mean change of colour of blocks of 4 x 4 pixels, of full bri
 _BLOCK = 4
 _WIDER = 0.2  # of the footprint, blurred
 _ASPECT = 0.5
+_AROUND = 0.1  # of the part's extent: where its lay is looked for
 _CAP = 20.0  # heights, of the relief that a kind sees
 
 Texture = Callable[[Defect, NDArray[np.bool_], int, int], NDArray[np.float32]]
@@ -121,7 +123,7 @@ class Scene:
             centre=(row - top, column - left),
             radius=radius,
             elongation=defect.elongation,
-            angle=math.radians(defect.angle),
+            angle=math.radians(self._angle(defect, (row, column))),
             seed=defect.seed,
             inside=self.inside[window],
             relief=self._relief(window, surface if kind.relief else None, rise),
@@ -184,6 +186,14 @@ class Scene:
         row = int(np.searchsorted(counts, wanted, side="right"))
         there = np.flatnonzero(where[row])
         return row, int(there[min(int(place[1] * there.size), there.size - 1)])
+
+    def _angle(self, defect: Defect, centre: tuple[int, int]) -> float:
+        """Return the direction of a defect's length in degrees."""
+        surface = self.depth if self.rgb is None else self.rgb.sum(axis=2)
+        if not defect.follows or surface is None:
+            return defect.angle
+        lay = lay_at(surface, self.inside, centre, max(4, round(self.size * _AROUND)))
+        return defect.angle if lay is None else lay + (defect.angle - 180) / 20
 
     def _relief(self, window: Any, smooth: NDArray[np.float32] | None, rise: float) -> NDArray[np.float32]:
         """Return how far the part stands out of its smooth surface, in the defect's height."""

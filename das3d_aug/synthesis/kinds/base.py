@@ -119,6 +119,8 @@ class DefectKind:
         Width over length.
     place : {"part", "edge"}
         Where its centre lies: anywhere on the part, or at its edge.
+    follows : float
+        Chance that its length runs along the lay of the surface, 0 … 1.
     reach : float
         Half the side of the window in its radius.
     texture : bool
@@ -140,6 +142,7 @@ class DefectKind:
     sign: Literal[-1, 0, 1] = 0
     elongation: tuple[float, float] = (0.4, 1.0)
     place: Literal["part", "edge"] = "part"
+    follows: float = 0.0
     reach: float = 1.3
     texture: bool = False
     relief: bool = False

@@ -15,9 +15,9 @@ def draw(stream: Stream) -> dict[str, float]:
     """Draw half its width over its length, how it wanders, its branches, and how dark it is."""
     return {
         "width": stream.log_uniform(0.004, 0.03),
-        "wander": stream.uniform(0.1, 0.6),
+        "wander": stream.uniform(0.02, 0.5),
         "bend": stream.uniform(-0.8, 0.8),
-        "branches": float(stream.integer(0, 4)),
+        "branches": float(stream.choice((0, 0, 0, 1, 2, 4))),
         "dark": stream.uniform(0.25, 0.85),
     }
 
@@ -53,4 +53,5 @@ crack = DefectKind(
     size=(0.08, 1.0),
     height=(0.05, 0.5),
     sign=1,
+    follows=0.4,
 )

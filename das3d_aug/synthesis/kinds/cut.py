@@ -42,4 +42,5 @@ cut = DefectKind(
     size=(0.06, 0.7),
     height=(0.08, 0.6),
     sign=1,
+    follows=0.3,
 )

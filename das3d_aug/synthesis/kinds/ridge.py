@@ -32,4 +32,5 @@ ridge = DefectKind(
     render=render,
     size=(0.05, 0.8),
     height=(0.02, 0.25),
+    follows=0.3,
 )

@@ -49,4 +49,5 @@ scratch = DefectKind(
     size=(0.08, 1.0),
     height=(0.02, 0.2),
     sign=1,
+    follows=0.4,
 )

@@ -130,7 +130,7 @@ def test_a_plan_from_outside_is_checked():
     (first, *_) = good["defects"]["items"]
     for name, value in {
         "kind": "teapot", "place": [0.5], "size": -1, "height": "x", "elongation": 0, "angle": 1e9, "seed": -1,
-        "values": {"width": 1}, "texture": {}, "contrast": 1.5, "softness": 0.5,
+        "values": {"width": 1}, "texture": {}, "contrast": 1.5, "softness": 0.5, "follows": 1,
     }.items():  # fmt: skip
         with pytest.raises(ParameterError):
             Plan.from_dict(good | {"defects": good["defects"] | {"items": [first | {name: value}]}})
@@ -168,10 +168,10 @@ def test_softness_blurs_colour_and_depth_of_a_line_and_moves_no_material():
 
 
 def test_a_plan_of_before_is_sharp_and_of_full_contrast():
-    pair = synthesize(*given(), recipe=of("crack", contrast=(1, 1), softness=(0, 0)), seed=3)
+    pair = synthesize(*given(), recipe=of("hole", contrast=(1, 1), softness=(0, 0)), seed=3)
     plain = pair.plan.to_dict()
     for item in plain["defects"]["items"]:
-        del item["contrast"], item["softness"]
+        del item["contrast"], item["softness"], item["follows"]
     np.testing.assert_array_equal(render(*given(), Plan.from_dict(plain)).rgb, pair.rgb)
 
 
