@@ -22,7 +22,7 @@ from das3d_aug.datasets.prepared import PreparedDataset
 from das3d_aug.datasets.realiad3d import RealIAD3DDataset
 from das3d_aug.datasets.visa import VisADataset
 from das3d_aug.datasets.webdataset import WebDatasetDataset, encode_webdataset
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, brief
 
 __all__ = [
     "LAYOUTS",
@@ -34,6 +34,7 @@ __all__ = [
     "encode_mvtec3d",
     "encode_mvtec_ad",
     "encode_webdataset",
+    "layout_named",
     "open_dataset",
     "register_layout",
 ]
@@ -90,10 +91,10 @@ def open_dataset(path: str | Path, *, layout: str | None = None, mode: str | Non
         raise FileError(root, "is not a folder")
     tried: Mapping[str, type[Dataset]] = LAYOUTS
     if layout is not None:
-        tried = {layout: LAYOUTS[layout] if layout in LAYOUTS else _plug_in(layout)}
+        tried = {layout: layout_named(layout)}
     found = _recognised(root, tried)
     if not found and layout is None:
-        tried = {**LAYOUTS, **{name: _plug_in(name) for name in _plug_ins()}}
+        tried = {**LAYOUTS, **{name: layout_named(name) for name in _plug_ins()}}
         found = _recognised(root, tried)
     if not found:
         looked_for = "; ".join(f"{name}: {cls.expected}" for name, cls in tried.items())
@@ -117,16 +118,24 @@ def _plug_ins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="das3d.layouts") if point.name not in LAYOUTS}
 
 
-def _plug_in(layout: str) -> type[Dataset]:
+def layout_named(layout: str) -> type[Dataset]:
+    """Return a layout; one that is not known is looked for among the plug-ins (entry points of ``das3d.layouts``).
+
+    Raises
+    ------
+    ParameterError
+        If there is none of that name, or its plug-in cannot be loaded.
+    """
+    if layout in LAYOUTS:
+        return LAYOUTS[layout]
     points = _plug_ins()
     if layout not in points:
         raise ParameterError(f"layout must be one of {', '.join([*LAYOUTS, *points])}, got {layout!r}")
     where = f"the plug-in {points[layout].value} of layout {layout!r}"
     try:
         cls = points[layout].load()
-    except Exception as error:  # whatever a foreign module raises when it is imported
-        reason = (str(error).splitlines() or [""])[0]
-        raise ParameterError(f"{where} cannot be loaded: {type(error).__name__} {reason}") from error
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises when it is imported
+        raise ParameterError(f"{where} cannot be loaded: {type(error).__name__} {brief(str(error))}") from error
     if not (isinstance(cls, type) and issubclass(cls, Dataset)):
         raise ParameterError(f"{where} is not a subclass of das3d_aug.datasets.Dataset")
     return cls

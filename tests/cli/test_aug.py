@@ -165,6 +165,38 @@ def test_doctor_sees_that_no_kernel_would_run(monkeypatch: pytest.MonkeyPatch) -
     assert "no kernel runs while NUMBA_DISABLE_JIT is set: unset it" in done.output
 
 
+def test_doctor_lists_plug_ins_and_what_keeps_them_from_working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "plug-ins        none" in run("doctor").stdout
+    (tmp_path / "doctored.py").write_text(
+        "from das3d_aug.datasets import Dataset\nfrom das3d_aug.synthesis.kinds import DefectKind, KINDS\n"
+        "import dataclasses\nclass Mine(Dataset): pass\nbubble = dataclasses.replace(KINDS['dent'], name='bubble')\n"
+    )
+    (tmp_path / "leaving.py").write_text("raise SystemExit('no licence')\n")
+    (tmp_path / "doctored-1.5.dist-info").mkdir()
+    (tmp_path / "doctored-1.5.dist-info/METADATA").write_text("Name: doctored\nVersion: 1.5\n")
+    (tmp_path / "doctored-1.5.dist-info/entry_points.txt").write_text(
+        "[das3d.layouts]\nmine = doctored:Mine\nleaves = leaving:Mine\nfolder = doctored:Mine\nstr = builtins:str\n"
+        "[das3d.kinds]\nbubble = doctored:bubble\nabsent = nowhere:kind\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("das3d_aug.synthesis.kinds.registry.KINDS", dict(KINDS))
+    done = run("doctor")
+    assert done.exit_code == 1
+    lines = [line for line in done.stdout.splitlines() if "plug-in" in line]
+    found = {line.split()[3]: line for line in lines}
+    assert len(found) == len(lines) == 6
+    assert {name: line[:4] for name, line in found.items()} == {
+        "mine:": "ok  ", "leaves:": "FAIL", "folder:": "FAIL", "str:": "FAIL", "bubble:": "ok  ", "absent:": "FAIL"
+    }  # fmt: skip
+    assert found["mine:"].endswith("das3d.layouts mine: doctored:Mine of doctored 1.5")
+    assert found["leaves:"].endswith("cannot be loaded: SystemExit no licence")
+    assert "its name is taken" in found["folder:"]
+    assert found["str:"].endswith("is not a subclass of das3d_aug.datasets.Dataset")
+    assert found["absent:"].endswith("cannot be loaded: No module named 'nowhere'")
+
+
 def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> None:
         raise OSError("libGL.so.1: cannot open shared object file: No such file or directory")
