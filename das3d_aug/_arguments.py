@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from das3d_aug.errors import ParameterError, quoted
 
 __all__ = [
+    "ReadOnly",
     "as_depth",
     "as_float",
     "as_mask",
@@ -32,6 +33,22 @@ _WHOLE: tuple[Any, ...] = (Integral,)
 _NUMBERS: tuple[Any, ...] = (Real, Decimal)
 _MAX_SIDE = 2**24
 _DEPTH_TYPES = (np.float32, np.float64, np.uint16)
+
+
+class ReadOnly(dict[str, float]):
+    """Numbers by name, as a field of a frozen dataclass: a dict to all who read, which stays as it was checked."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))  # equal ones, in whatever order, have one hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("these numbers are read-only: build another object, as with dataclasses.replace")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
+from das3d_aug._arguments import ReadOnly, check_number, check_option, check_shape, check_whole
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
@@ -176,7 +176,7 @@ class Recipe:
             weights = {name: check_number(f"kinds.{name}", weight, 0, 1e9) for name, weight in self.kinds.items()}
             if not any(weights.values()):
                 raise ParameterError("kinds must have a weight above 0, all are 0")
-            object.__setattr__(self, "kinds", _Weights(weights))
+            object.__setattr__(self, "kinds", ReadOnly(weights))
         for name, low, high in (("count", 1, 32), ("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
             object.__setattr__(self, name, _range(name, getattr(self, name), low, high))
         if any(number != int(number) for number in self.count):
@@ -305,13 +305,6 @@ class Recipe:
             return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})
         except ParameterError as error:
             raise FileError(path, str(error)) from None
-
-
-class _Weights(dict[str, float]):
-    """Weights by name that can be hashed, as recipes can."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
 
 
 def _weighted(stream: Stream, weights: Mapping[str, float]) -> str:
