@@ -82,11 +82,11 @@ def read_camera_for(
     return camera, notes
 
 
-def camera_file(root: Path) -> Path | None:
+def camera_file(root: Path, *, any_name: bool = True) -> Path | None:
     """Return the camera file of a folder.
 
     It is ``intrinsics``, ``intrinsic`` or ``camera`` with .json, .yaml, .yml, .xml or .mat, the first of these, or else
-    the one .yaml, .yml or .mat of any name that holds a camera.
+    the one .yaml, .yml or .mat of any name that holds a camera, unless ``any_name`` is false.
 
     Raises
     ------
@@ -96,6 +96,8 @@ def camera_file(root: Path) -> Path | None:
     for name in (stem + suffix for stem in _STEMS for suffix in _SUFFIXES):
         if (root / name).exists():
             return contained(root, root / name)
+    if not any_name:
+        return None
     others = sorted(path for path in root.iterdir() if path.suffix.lower() in _ANY_NAME and _holds_camera(path))
     if len(others) > 1:
         names = brief(", ".join(path.name for path in others))

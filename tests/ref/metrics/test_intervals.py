@@ -64,7 +64,7 @@ def test_intervals_hold_their_figures_and_repeat_with_the_seed():
 
 
 def test_intervals_of_what_does_not_vary_have_no_width():
-    maps, masks, _, labels = large_set(4)
+    _, masks, _, labels = large_set(4)
     perfect = [mask.astype(np.float32) for mask in masks]
     marked = [mark(*pair, name="") for pair in zip(perfect, masks, strict=True)]
     found = measure([0, 1, 0, 1], labels, maps=perfect, marked=marked, replicates=50)
