@@ -148,14 +148,17 @@ def source_options(command: Command) -> Command:
     return layout_options(command)
 
 
-def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any]) -> Any:
-    """Prepare the data of a detector beside it, or find it prepared; tell its warnings."""
+def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any], *, good: int = 0) -> Any:
+    """Prepare the data of a detector beside it, or find it prepared; tell its warnings.
+
+    Fewer ``good`` images to learn from are refused.
+    """
     from das3d_ref.training import open_source
 
     chosen = given(options)
     cache = chosen.pop("cache", model.parent / "prepared")
     with progress_bar("preparing") as progress:
-        source = open_source(data, config=config, cache=cache, progress=progress, **chosen)
+        source = open_source(data, config=config, cache=cache, good=good, progress=progress, **chosen)
     voice().warn(source.warnings)
     if source.decision:
         voice().tell(foreground=source.decision)

@@ -41,7 +41,7 @@ def baselines(
     named = given({"mode": mode, "seed": seed})
     config = Config.preset(preset).override([*(f"{name}={value}" for name, value in named.items()), *values])
     loaded = None if encoder == "none" else load_encoder(encoder)
-    source = open_source_of(data, config, out, options)
+    source = open_source_of(data, config, out, options, good=1)
     with progress_bar("baselines") as progress:
         results = run_baselines(source, config=config, encoder=loaded, progress=progress)
     _show(results)
