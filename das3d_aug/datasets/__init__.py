@@ -15,9 +15,10 @@ from das3d_aug.datasets.adam3d import ADAM3DDataset
 from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.eyecandies import EyecandiesDataset, encode_eyecandies
 from das3d_aug.datasets.folder import FolderDataset, encode_folder
-from das3d_aug.datasets.listing import holdings
+from das3d_aug.datasets.listing import holdings, list_folders
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset, encode_mvtec3d
 from das3d_aug.datasets.mvtec_ad import MVTecADDataset, encode_mvtec_ad
+from das3d_aug.datasets.names import split_of
 from das3d_aug.datasets.prepared import PreparedDataset
 from das3d_aug.datasets.realiad3d import RealIAD3DDataset
 from das3d_aug.datasets.visa import VisADataset
@@ -50,6 +51,8 @@ LAYOUTS: dict[str, type[Dataset]] = {
     "webdataset": WebDatasetDataset,
     "prepared": PreparedDataset,
 }
+
+_NEAR = 20  # folders in one of no layout that are looked into
 
 
 def register_layout(name: str, cls: type[Dataset]) -> None:
@@ -97,8 +100,7 @@ def open_dataset(path: str | Path, *, layout: str | None = None, mode: str | Non
         tried = {**LAYOUTS, **{name: layout_named(name) for name in _plug_ins()}}
         found = _recognised(root, tried)
     if not found:
-        looked_for = "; ".join(f"{name}: {cls.expected}" for name, cls in tried.items())
-        raise FileError(root, f"no known layout is found in it, looked for {looked_for}; it holds {holdings(root)}")
+        raise FileError(root, f"no known layout is found in it; {_instead(root, layout, tried)}")
     if len(found) > 1:
         raise FileError(root, f"could be any of {', '.join(found)}; name one with layout=")
     name, how = found.popitem()
@@ -112,6 +114,26 @@ def open_dataset(path: str | Path, *, layout: str | None = None, mode: str | Non
 
 def _recognised(root: Path, layouts: Mapping[str, type[Dataset]]) -> dict[str, str]:
     return {name: how for name, cls in layouts.items() if (how := cls.recognise(root)) is not None}
+
+
+def _instead(root: Path, layout: str | None, tried: Mapping[str, type[Dataset]]) -> str:
+    """Say what a folder of no layout holds, what is expected, and where a layout is nearby."""
+    holds = f"it holds {holdings(root)}"
+    if layout is not None:
+        return f"{holds}; layout={layout!r} expects {tried[layout].expected}"
+    place = root.resolve()
+    above = [place.parent] if split_of(place.name) else []
+    near = next((folder for folder in (*above, *list_folders(root)[:_NEAR]) if _is_one(folder, tried)), None)
+    if near is not None:
+        return f"{holds}; there is one in {near}: give that folder"
+    return f"{holds}; expected is {tried['folder'].expected}, or one of docs/how-to/layouts.md"
+
+
+def _is_one(folder: Path, layouts: Mapping[str, type[Dataset]]) -> bool:
+    try:
+        return bool(_recognised(folder, layouts))
+    except FileError:
+        return False
 
 
 def _plug_ins() -> dict[str, EntryPoint]:

@@ -83,7 +83,9 @@ def test_the_layout_is_found_and_says_how(root, layout, tree):
 
 def test_a_wrong_name_is_refused_in_one_line(root, layout):
     for other in LAYOUTS.keys() - {layout}:
-        with pytest.raises(FileError, match=f"no known layout is found in it, looked for {other}: ") as caught:
+        with pytest.raises(
+            FileError, match=f"no known layout is found in it; it holds .*; layout='{other}' expects "
+        ) as caught:
             open_dataset(root, layout=other)
         assert caught.value.path == root
         assert "\n" not in str(caught.value)
