@@ -21,6 +21,7 @@ __all__ = [
     "as_float",
     "as_mask",
     "as_rgb",
+    "check_finite",
     "check_number",
     "check_option",
     "check_shape",
@@ -99,6 +100,14 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
     number = as_float(name, value)
     if not low <= number <= high:
         raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {quoted(value)}")
+    return number
+
+
+def check_finite(name: str, value: Any) -> float:
+    """Return a finite number of Python's or NumPy's as a float."""
+    number = as_float(name, value)
+    if not math.isfinite(number):
+        raise ParameterError(f"{name} must be a finite number, got {quoted(value)}")
     return number
 
 
