@@ -12,6 +12,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
+
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
@@ -19,7 +21,7 @@ from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
 from das3d_aug.generation.breakdown import FIGURES
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
-from das3d_aug.generation.measuring import measured
+from das3d_aug.generation.measuring import depth_noise, measured
 from das3d_aug.preparation import resize_sample
 from das3d_aug.runs.output_folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
@@ -40,6 +42,7 @@ __all__ = ["Job", "Tally", "Task", "make"]
 _READING, _SYNTHESIS, _WRITING = "reading", "synthesis", "encoding and writing"
 
 _ATTEMPTS = 200  # even if one draw in twenty is anomalous, one sample in 30 000 has none
+_LEAST = 4  # anomalous pixels of a sample that counts
 
 _Part: TypeAlias = tuple[Entry, tuple[int, ...]]  # a source, and the indices of samples to make of it
 
@@ -193,6 +196,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -
     with tally.timed(_SYNTHESIS):
         axis = job.recipe.depth_axis
         found = None if sample.depth is None else find_foreground(sample.depth, foreground, depth_axis=axis)
+        noise = 0.0 if sample.depth is None or found is None else depth_noise(sample.depth, found.mask)
     draw = partial(
         synthesize,
         rgb,
@@ -222,7 +226,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -
                 "label": int(pair.mask.any()),
                 "kind": kind_of(pair),
                 "severity": asdict(severity),
-                "measured": measured(sample, pair.mask, found),
+                "measured": measured(sample, pair.mask, found, noise),
                 "unit": sample.unit,
                 **({} if job.foreground == "auto" else {"foreground": job.foreground}),
                 "intrinsics": None if sample.intrinsics is None else sample.intrinsics.to_dict(),
@@ -245,17 +249,27 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -
 
 
 def _drawn(job: Job, draw: Callable[..., AnomalyPair], index: int, found: Found | None) -> tuple[AnomalyPair, int]:
-    """Return a pair and its epoch; with ``count`` that counts the attempts, and the first anomalous one is taken."""
-    idle = 0
+    """Return a pair and its epoch; with ``count`` that counts the attempts, and the first anomalous one is taken.
+
+    One of which fewer than four pixels are anomalous is nearly empty, and does not count.
+    """
+    idle = empty = 0
     for attempt in range(1 if job.count is None else _ATTEMPTS):
         pair = draw(index=index, epoch=attempt)
-        if job.count is None or pair.mask.any():
+        pixels = int(np.count_nonzero(pair.mask))
+        if job.count is None or pixels >= _LEAST:
             return pair, attempt
+        empty += pixels > 0
         idle += not pair.plan.anomalous or (pair.plan.drop_rgb and pair.plan.drop_depth)
     if idle == _ATTEMPTS:
         why = (
             f"the recipe's probability is {job.recipe.probability:g} and its dropout {job.recipe.dropout:g}; raise the "
             "one or lower the other"
+        )
+    elif empty:
+        why = (
+            f"{empty} have fewer than {_LEAST} anomalous pixels; raise the recipe's area (size of kinds), or take a "
+            "larger size="
         )
     elif found is not None and found.low == found.high and job.recipe.magnitude_unit == "range":
         why = "depth has no range on the part, to which the recipe is relative; use magnitude_unit='depth'"

@@ -42,6 +42,23 @@ def test_no_defect_is_put_on_another(tmp_path: Path) -> None:
         generate(tmp_path / "out", tmp_path / "again")
 
 
+def test_a_sample_of_which_hardly_a_pixel_is_anomalous_does_not_count(tmp_path: Path) -> None:
+    parts, recipe = write_folder(tmp_path / "parts"), Recipe(area=(0.001, 0.02), sigma=(0.3, 0.5), dropout=0.0)
+
+    def pixels(out: Path) -> list[int]:
+        return [json.loads(path.read_text())["measured"]["pixels"] for path in recipes(out)]
+
+    generate(parts, tmp_path / "plain", recipe=recipe, per_image=20)
+    assert {1, 2, 3} & set(pixels(tmp_path / "plain"))
+    assert generate(parts, tmp_path / "counted", recipe=recipe, count=60).written == 60
+    assert min(pixels(tmp_path / "counted")) >= 4
+    specks = Recipe(area=(1e-4, 1e-3), sigma=(0.1, 0.2), dropout=0.0)
+    ((_, reason),) = generate(
+        write_folder(tmp_path / "one", count=1), tmp_path / "none", recipe=specks, count=1
+    ).failures
+    assert " have fewer than 4 anomalous pixels; raise the recipe's area" in reason
+
+
 @pytest.mark.parametrize("written_as", ["mvtec3d", "webdataset"])
 def test_workers_limit_and_what_was_lost_leave_no_trace(tmp_path: Path, written_as: str) -> None:
     parts = write_mvtec(tmp_path / "parts")
