@@ -38,7 +38,7 @@ from das3d_aug.preparation import (
     resolve_foreground,
 )
 from das3d_aug.preview.defects import defects_sheet
-from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, with_scale_bar
+from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, whole, with_scale_bar
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import AnomalyPair, Policy, Recipe, find_foreground, synthesize
 from das3d_aug.textures import as_source
@@ -162,7 +162,8 @@ def _as_they_are(dataset: Dataset, count: int, on_failure: OnFailure | None) -> 
 def _row(sample: Sample, pair: AnomalyPair, inside: Mask) -> list[Image]:
     """Return the pictures of one sample and their caption; a modality that is missing has empty tiles."""
     empty: Image = np.full((*sample.shape, 3), PAPER, np.uint8)
-    before_rgb = empty if sample.rgb is None else outlined(sample.rgb, inside)
+    line_of = whole(inside)
+    before_rgb = empty if sample.rgb is None else outlined(sample.rgb, line_of)
     depth = after = change = relief = relief_after = empty
     keys: list[tuple[int, tuple[Swatch, ...]]] = []
     if sample.depth is not None and pair.depth is not None and pair.delta is not None:
@@ -172,7 +173,7 @@ def _row(sample: Sample, pair: AnomalyPair, inside: Mask) -> list[Image]:
         scale = depth_scale(sample.depth, valid, core)
         delta = np.where(still_valid, pair.delta, 0)  # what is lost has no change
         relief, relief_after = shade(sample.depth, pair.depth, valid, core)
-        depth = outlined(colour_depth(sample.depth, valid, scale), inside)
+        depth = outlined(colour_depth(sample.depth, valid, scale), line_of)
         after = colour_depth(pair.depth, still_valid, scale)
         change = colour_delta(delta, float(np.abs(delta).max()))
         near, far = ends(sample, scale)
