@@ -199,8 +199,8 @@ _OFF_SCALE = (
     "unit is not that of the depth: give the recipe in that one, or name the depth's with unit='mm' or depth_scale=1000"
 )
 _IN_NOISE = (
-    f"the depth changes by less than {_HIDDEN:g} times the noise of the part's own depth, so nothing can find such a "
-    "defect there: raise the recipe's magnitude (height of kinds), take a larger size=, or smooth the depth first"
+    f"the depth changes by less than {_HIDDEN:g} times the noise of the part's own depth, in which a defect hardly "
+    "shows: raise the recipe's magnitude (height of kinds), take a larger size=, or smooth the depth first"
 )
 _TOO_SMALL = f"at most {_TINY} pixels are anomalous: raise the recipe's area (size of kinds), or take a larger size="
 _WRONG_UNIT = (
