@@ -187,6 +187,11 @@ class Recipe:
             raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
         if not isinstance(self.relight, bool):
             raise ParameterError(f"relight must be true or false, got {quoted(self.relight)}")
+        idle = [f.name for f in dataclasses.fields(self) if f.name in _OF_KINDS and getattr(self, f.name) != f.default]
+        if self.kinds is None and idle:
+            raise ParameterError(
+                f"{idle[0]} is of kinds of defects, and there are none: give kinds too, as {{'dent': 1}}"
+            )
 
     @classmethod
     def realistic(cls, **changes: Any) -> Recipe:

@@ -160,3 +160,14 @@ def test_weights_and_values_stay_as_they_were_checked():
     assert repr(recipe) == "Recipe(kinds={'dent': 1.0, 'crack': 2.0})"
     assert pickle.loads(pickle.dumps(defect)) == defect
     assert hash(recipe.draw((64, 80), seed=0)) == hash(recipe.draw((64, 80), seed=0))
+
+
+@pytest.mark.parametrize(
+    "idle", [{"size": (0.1, 0.2)}, {"height": (0.1, 0.2)}, {"count": (1, 9)}, {"relight": False},
+             {"length_unit": "mm", "size": (1, 2), "height": (1, 2)}], ids=str,
+)  # fmt: skip
+def test_what_means_nothing_without_kinds_is_refused(idle):
+    with pytest.raises(ParameterError, match="is of kinds of defects, and there are none"):
+        Recipe(**idle)
+    assert Recipe(kinds={"dent": 1}, **idle) == Recipe.from_dict(Recipe(kinds={"dent": 1}, **idle).to_dict())
+    assert Recipe(count=[1, 3], relight=True, size=None) == Recipe()
