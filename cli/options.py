@@ -16,6 +16,7 @@ __all__ = [
     "FILE",
     "FOLDER",
     "OUT",
+    "PICTURE",
     "PRESETS",
     "given",
     "is_main",
@@ -30,9 +31,21 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class _Picture(click.Path):
+    """A picture to write: a PNG, whatever it is called, so it is called one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix.lower() != ".png":
+            self.fail(f"a PNG is written, so its name ends in .png, got {path.name!r}", param, ctx)
+        return path
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
+PICTURE = _Picture(dir_okay=False, path_type=Path)
 PRESETS = ("paper", "small", "demo", "practical", "smoke")
 
 

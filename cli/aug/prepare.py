@@ -10,6 +10,7 @@ import click
 
 from ..options import (
     FOLDER,
+    PICTURE,
     given,
     layout_options,
 )
@@ -47,7 +48,7 @@ _SETTINGS = ("foreground", "distance", "size", "normalise", "fallback", "xyz")
     help="Where no plane is found: refuse the sample or keep all of it.  [default: error]",
 )
 @click.option("--xyz", is_flag=True, default=None, help="Write the points too.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Also draw some samples here (PNG).")
+@click.option("--sheet", type=PICTURE, help="Also draw some samples here (PNG).")
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
 def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: int, **options: Any) -> int:

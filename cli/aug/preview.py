@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..options import (
+    PICTURE,
     given,
     recipe_of,
     synthesis_options,
@@ -19,7 +20,7 @@ __all__ = ["preview"]
 
 @click.command()
 @synthesis_options
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True)
+@click.option("--out", type=PICTURE, default="sheet.png", show_default=True)
 @click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
 def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None:
     """Draw a contact sheet of some samples of IN before and after.

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
@@ -210,7 +211,11 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], tally: Tally) -
     )
     for index in indices:
         with tally.timed(_SYNTHESIS):
-            pair, attempt = _drawn(job, draw, index, found)
+            with warnings.catch_warnings(record=True) as caught:  # workers have no one to tell
+                warnings.simplefilter("always", UserWarning)
+                pair, attempt = _drawn(job, draw, index, found)
+            for sentence in {str(warning.message) for warning in caught}:
+                tally.warnings.setdefault(sentence, set()).add(job.source(indices[0]))
             severity = measure_severity(rgb, sample.depth, pair, foreground=foreground)
         with tally.timed(_WRITING):
             name = job.name(entry, index)

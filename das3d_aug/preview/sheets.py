@@ -104,7 +104,7 @@ def contact_sheet(
     FileError
         If the folder has no sample.
     Das3dError
-        If none of the samples can be drawn: what the first one raised.
+        If none of the samples can be drawn: what the first one raised, with its name.
     """
     _check_count(count)
     seed = check_seed(seed)
@@ -320,7 +320,8 @@ def _rows(
         try:
             rows += draw(index)
         except Das3dError as error:
-            failures.append(error)
+            named = isinstance(error, FileError) or str(error).startswith(entries[index].key)
+            failures.append(error if named else ParameterError(f"{entries[index].key}: {error}"))
             rows.append(line((f"{entries[index].key}   {error}",), columns))
             if on_failure is not None:
                 on_failure(entries[index].key, str(error))

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from das3d_cli.aug import main
@@ -67,7 +68,7 @@ def test_preview_writes_a_sheet(parts: Path, tmp_path: Path) -> None:
     done = run("preview", parts, "--out", tmp_path / "sheet.png")
     assert done.exit_code == 0, done.output
     assert done.stderr.count("das3d-aug: warning: ") == 1
-    assert "is not a PNG file" in done.stderr
+    assert "is empty, it has no byte" in done.stderr
 
 
 def test_recipe_file(parts: Path, tmp_path: Path) -> None:
@@ -143,6 +144,29 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     # click ends the terminal's "^C" with a line break
     assert stderr == "\ndas3d-aug: interrupted; what is finished is kept: run the same command again\n"
     assert not list(out.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("preview", "parts", "--out"), ("kinds", "--out"), ("fit", "parts", "--sheet"), ("prepare", "parts", "--sheet")],
+    ids=lambda command: command[0],
+)
+def test_a_picture_is_called_what_it_is(command: tuple[str, ...], parts: Path, tmp_path: Path) -> None:
+    words = [parts if word == "parts" else word for word in command]
+    rest = ["--out", tmp_path / "prepared"] if command[0] == "prepare" else []
+    done = run(*words, tmp_path / "sheet.jpg", *rest)
+    assert done.exit_code == 2
+    assert "a PNG is written, so its name ends in .png, got 'sheet.jpg'" in done.stderr
+    assert not (tmp_path / "sheet.jpg").exists()
+
+
+def test_a_preview_of_samples_that_cannot_be_drawn_names_one(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "parts")
+    for path in (source / "depth").iterdir():
+        path.write_bytes(encode_tiff(np.full((48, 48), np.nan, np.float32)))
+    done = run("preview", source, "--out", tmp_path / "sheet.png")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("das3d-aug: error: p0: depth has no valid pixel")
 
 
 def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers.trees import MASK, RGB, TREES, XYZ, save
+from helpers.trees import DEPTH, MASK, RGB, TREES, XYZ, save
 
 from das3d_aug.datasets import LAYOUTS, open_dataset
 from das3d_aug.errors import FileError, ParameterError
@@ -79,6 +79,13 @@ def test_the_layout_is_found_and_says_how(root, layout, tree):
     assert np.array_equal(sample.depth, tree.depth)
     assert np.array_equal(sample.valid, tree.depth > 0)
     assert sample.valid.dtype == bool
+
+
+def test_a_partner_that_is_turned_is_said_to_be(tmp_path):
+    save(tmp_path / "rgb/0.png", np.rot90(RGB))
+    save(tmp_path / "depth/0.png", DEPTH)
+    with pytest.raises(FileError, match=r"\(turned by 90 degrees\? pixels are read as they are stored\)$"):
+        open_dataset(tmp_path)[0]
 
 
 def test_a_wrong_name_is_refused_in_one_line(root, layout):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +104,9 @@ def test_a_flat_part_and_an_empty_foreground_are_named(tmp_path: Path) -> None:
     parts = write_folder(tmp_path / "parts", count=1)
     put(parts / "depth/p0.tiff", encode_tiff(np.full((48, 48), 0.5, np.float32)))
     recipe = Recipe(modality="depth", dropout=0.0)
-    with pytest.warns(UserWarning, match="depth has no range"):
-        summary = generate(parts, tmp_path / "flat", recipe=recipe, count=1)
+    warned = generate(parts, tmp_path / "warned", recipe=replace(recipe, modality="rgbd"), workers=2).warnings
+    assert ("1 source", "depth has no range") in [(about, text[:18]) for about, text in warned]
+    summary = generate(parts, tmp_path / "flat", recipe=recipe, count=1)
     assert "magnitude_unit='depth'" in summary.failures[0][1]
     (reason,) = (why for _, why in generate(parts, tmp_path / "none", count=1, foreground="plane").failures)
     assert "nothing stands out of the background" in reason

@@ -316,6 +316,6 @@ def test_a_folder_without_normal_samples_is_refused(tmp_path: Path) -> None:
 def test_a_folder_of_which_nothing_can_be_read_is_refused(parts: Path, tmp_path: Path) -> None:
     for path in parts.rglob("rgb/*.png"):
         path.write_bytes(b"")
-    with pytest.raises(FileError, match=r"\.png: is not a PNG file.*\(nor can any other normal sample be read\)"):
+    with pytest.raises(FileError, match=r"\.png: is empty, it has no byte \(nor can any other normal sample be read\)"):
         generate(parts, tmp_path / "out")
     assert not (tmp_path / "out").exists()
