@@ -18,7 +18,7 @@ from das3d_aug.datasets.folder import FolderDataset, encode_folder
 from das3d_aug.datasets.listing import holdings, list_folders
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset, encode_mvtec3d
 from das3d_aug.datasets.mvtec_ad import MVTecADDataset, encode_mvtec_ad
-from das3d_aug.datasets.names import split_of
+from das3d_aug.datasets.names import is_normal, split_of
 from das3d_aug.datasets.prepared import PreparedDataset
 from das3d_aug.datasets.realiad3d import RealIAD3DDataset
 from das3d_aug.datasets.visa import VisADataset
@@ -122,10 +122,16 @@ def _instead(root: Path, layout: str | None, tried: Mapping[str, type[Dataset]])
     if layout is not None:
         return f"{holds}; layout={layout!r} expects {tried[layout].expected}"
     place = root.resolve()
-    above = [place.parent] if split_of(place.name) else []
-    near = next((folder for folder in (*above, *list_folders(root)[:_NEAR]) if _is_one(folder, tried)), None)
-    if near is not None:
-        return f"{holds}; there is one in {near}: give that folder"
+    above = [place.parent] if split_of(place.name) and _is_one(place.parent, tried) else []
+    near = [folder for folder in (above or list_folders(root)[:_NEAR]) if _is_one(folder, tried)]
+    if len(near) == 1:
+        return f"{holds}; there is one in {near[0]}: give that folder"
+    if near:
+        said = next((folder for folder in near if is_normal(folder.name)), near[0])
+        return (
+            f"{holds}, one each: give one of these, such as {said}, or put them into train/ and test/ "
+            "(docs/how-to/own-data.md)"
+        )
     return f"{holds}; expected is {tried['folder'].expected}, or one of docs/how-to/layouts.md"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,7 +147,7 @@ def fit_folder(
         before=gaps[0],
         after=gaps[1],
         pictures=tuple(pictures),
-        warnings=tuple(_doubts(real, whole)),
+        warnings=(*dataset.warnings, *_doubts(real, whole)),
     )
 
 
@@ -238,6 +239,11 @@ def gap_folders(
     -------
     Gap
 
+    Warns
+    -----
+    UserWarning
+        What is there and not used (`das3d_aug.datasets.Dataset`).
+
     Raises
     ------
     FileError
@@ -249,6 +255,8 @@ def gap_folders(
     found = []
     for folder in (a, b):
         dataset = open_dataset(folder, layout=layout, **dataset_options)
+        for sentence in dataset.warnings:
+            warnings.warn(f"{folder}: {sentence}", stacklevel=2)
         found.append(_measured(folder, dataset, target, foreground)[0])
         if not len(found[-1]):
             raise FileError(folder, f"has no labelled defect: no mask of an anomalous sample ({dataset.how})")

@@ -209,6 +209,7 @@ def prepare(
         decision=decision,
         failures=tuple(failures[entry.key] for entry in asked if entry.key in failures),
         warnings=(
+            *((str(source), sentence) for sentence in dataset.warnings),
             *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
             *((counted(count, "sample"), text) for text, count in sorted(said.items())),
         ),

@@ -19,7 +19,9 @@ from das3d_cli.ref import main as ref
 from das3d_cli.voice import voice
 from helpers.dumps import environment, write_mvtec
 
+from das3d_aug.datasets import open_dataset
 from das3d_aug.files import encode_png, encode_tiff
+from das3d_aug.generation import write_demo_set
 
 KEYS = ["program", "command", "exit_code", "error", "warnings", "failures", "result"]
 
@@ -106,6 +108,39 @@ def test_what_a_function_warns_of_is_told_once_without_the_place_in_its_code(tmp
         assert "say --magnitude" not in done.stderr
         assert ".py" not in done.stderr
         assert all(line.startswith("das3d-aug: ") for line in done.stderr.splitlines())
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_there_and_not_read_is_told_by_every_command(tmp_path: Path) -> None:
+    data = tmp_path / "parts"
+    write_demo_set(data, families=("flange",), train=2, validation=1, good=1, per_defect=1, size=48)
+    (data / "flange/train/good/xyz/camera.zdf").write_bytes(b"x")
+    model, maps = tmp_path / "model", tmp_path / "maps"
+    for sample in open_dataset(data).select(split="test"):
+        (maps / sample.entry.key).parent.mkdir(parents=True, exist_ok=True)
+        (maps / f"{sample.entry.key}.tiff").write_bytes(encode_tiff(np.zeros(sample.shape, np.float32)))
+    train = ("--data", data, "--preset", "smoke", "--set=training.steps=1", "--set=training.validation_anomalies=2")
+    recipe = tmp_path / "start.toml"
+    recipe.write_text("kinds = { dent = 1.0 }\n")
+    for main, *command in (
+        (aug, "generate", data, "--out", tmp_path / "out"),
+        (aug, "prepare", data, "--out", tmp_path / "prepared"),
+        (aug, "preview", data, "--out", tmp_path / "sheet.png"),
+        (aug, "fit", data, "--out", tmp_path / "recipe.toml", "--recipe", recipe),
+        (aug, "gap", data, data),
+        (ref, "train", *train, "--out", model),
+        (ref, "evaluate", model, "--data", data),
+        (ref, "baselines", data, "--preset", "smoke", "--out", tmp_path / "baselines"),
+        (ref, "predict", model, data, "--out", tmp_path / "verdicts"),
+        (ref, "score", "--maps", maps, "--data", data),
+    ):
+        done = run(main, *command)
+        assert done.exit_code == 0, done.output
+        said = [
+            line for line in done.stderr.splitlines() if "camera.zdf: there, but not of a type that is read" in line
+        ]
+        assert len(said) == 1, (command[0], done.stderr)
+        assert ": warning: " in said[0]
 
 
 def test_a_name_cannot_break_or_colour_a_line(tmp_path: Path) -> None:

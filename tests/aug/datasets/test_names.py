@@ -307,6 +307,16 @@ def test_a_layout_nearby_is_named(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("good", "bad"), [("OK", "NG"), ("good", "bad"), ("normal", "broken")])
+def test_good_beside_bad_is_no_advice_to_take_the_bad(tmp_path, good, bad):
+    for folder in (good, bad):
+        save(tmp_path / folder / "a.png", RGB)
+    with pytest.raises(
+        FileError, match=rf"one each: give one of these, such as .*/{good}, or put them into train/ and"
+    ):
+        open_dataset(tmp_path)
+
+
 def test_names_that_are_not_utf_8(tmp_path):
     for folder in ("rgb", "depth"):
         (tmp_path / folder).mkdir()

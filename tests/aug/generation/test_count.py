@@ -113,5 +113,5 @@ def test_a_flat_part_and_an_empty_foreground_are_named(tmp_path: Path) -> None:
 
 
 def test_count_takes_the_place_of_per_image(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="count takes the place of per_image"):
+    with pytest.raises(ParameterError, match="count= takes the place of per_image="):
         generate(write_folder(tmp_path / "parts", count=1), tmp_path / "out", count=3, per_image=2)
