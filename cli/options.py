@@ -18,6 +18,7 @@ __all__ = [
     "OUT",
     "PICTURE",
     "PRESETS",
+    "beside",
     "given",
     "is_main",
     "layout_options",
@@ -46,7 +47,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
 PICTURE = _Picture(dir_okay=False, path_type=Path)
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp", ".exr", ".npy", ".npz")
 PRESETS = ("paper", "small", "demo", "practical", "smoke")
+
+
+def beside(picture: Path | None, source: Path) -> None:
+    """Refuse to write a picture among those of the data, where it would be a sample or take the place of one."""
+    if picture is None or not picture.resolve().is_relative_to(source.resolve()) or not picture.parent.is_dir():
+        return
+    others = (path for path in picture.parent.iterdir() if path.suffix.lower() in _IMAGES)
+    if picture.parent.resolve() != source.resolve() or any(path.name != picture.name for path in others):
+        raise click.UsageError(f"{picture} would lie in {source}, among the data: write the picture elsewhere")
 
 
 def _numbers(context: click.Context, option: click.Parameter, value: str | None) -> tuple[float, ...] | None:

@@ -11,6 +11,7 @@ import click
 from ..distances import show_gaps
 from ..options import (
     PICTURE,
+    beside,
     given,
     recipe_of,
     synthesis_options,
@@ -39,6 +40,7 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
     from das3d_aug.preview import defects_sheet
 
     sheet = out.with_suffix(".png") if sheet is None else sheet
+    beside(sheet, source)
     if sheet == out:
         raise click.UsageError(f"--out and --sheet must be two files, got {out} for both")
     with progress_bar("fitting") as progress:

@@ -11,6 +11,7 @@ import click
 from ..options import (
     FOLDER,
     PICTURE,
+    beside,
     given,
     layout_options,
 )
@@ -61,6 +62,7 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
     from das3d_aug.preparation import Preparation
     from das3d_aug.preparation import prepare as run
 
+    beside(sheet, source)
     chosen = given({name: options.pop(name) for name in _SETTINGS})
     limit = options.pop("limit")
     presets = {"paper": Preparation.paper, "3d-ads": Preparation.three_d_ads}

@@ -9,6 +9,7 @@ import click
 
 from ..options import (
     PICTURE,
+    beside,
     given,
     recipe_of,
     synthesis_options,
@@ -31,6 +32,7 @@ def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None
     from das3d_aug.files import encode_png, write_atomic
     from das3d_aug.preview import contact_sheet
 
+    beside(out, source)
     failed: list[tuple[str, str]] = []
 
     def note(sample: str, reason: str) -> None:

@@ -115,7 +115,9 @@ def contact_sheet(
     _check_count(count)
     seed = check_seed(seed)
     target, recipe = parse_size(size), replace(recipe or Recipe(), dropout=0.0, probability=1.0)
-    dataset = _opened(source, layout, dataset_options)
+    dataset = open_dataset(source, layout=layout, **dataset_options)
+    for sentence in dataset.warnings:
+        warnings.warn(f"{source}: {sentence}", stacklevel=2)
     entries = normal_entries(dataset)
     if not entries:
         return _as_they_are(dataset, count, on_failure)
@@ -146,13 +148,6 @@ def contact_sheet(
     if failures and len(rows) == len(failures):
         raise failures[0]
     return np.vstack([*top, *rows])
-
-
-def _opened(source: str | Path, layout: str | None, options: dict[str, Any]) -> Dataset:
-    dataset = open_dataset(source, layout=layout, **options)
-    for sentence in dataset.warnings:
-        warnings.warn(f"{source}: {sentence}", stacklevel=3)
-    return dataset
 
 
 def _as_they_are(dataset: Dataset, count: int, on_failure: OnFailure | None) -> Image:
@@ -261,11 +256,6 @@ def preparation_sheet(
     ndarray of uint8, shape (rows, columns, 3)
         RGB.
 
-    Warns
-    -----
-    UserWarning
-        What is there and not used (`das3d_aug.datasets.Dataset`).
-
     Raises
     ------
     ParameterError
@@ -275,7 +265,7 @@ def preparation_sheet(
     """
     _check_count(count)
     settings = replace(settings or Preparation(), size=None, pad=False, fallback="keep")
-    dataset = _opened(source, layout, dataset_options)
+    dataset = open_dataset(source, layout=layout, **dataset_options)
     if not dataset.entries:
         raise FileError(source, f"has no sample (layout {dataset.layout})")
     decisions = resolve_foreground(dataset, settings) if settings.foreground == "auto" else {}

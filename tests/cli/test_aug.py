@@ -18,7 +18,7 @@ from helpers.dumps import write_folder
 
 from das3d_aug import doctor
 from das3d_aug.datasets.demo import FAMILIES
-from das3d_aug.files import encode_tiff, read_plane, read_rgb
+from das3d_aug.files import encode_png, encode_tiff, read_plane, read_rgb
 from das3d_aug.synthesis.kinds import KINDS
 
 
@@ -158,6 +158,28 @@ def test_a_picture_is_called_what_it_is(command: tuple[str, ...], parts: Path, t
     assert done.exit_code == 2
     assert "a PNG is written, so its name ends in .png, got 'sheet.jpg'" in done.stderr
     assert not (tmp_path / "sheet.jpg").exists()
+
+
+@pytest.mark.parametrize("command", ["preview", "fit", "prepare"])
+def test_a_picture_is_not_written_among_the_data(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_folder(tmp_path / "parts")
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    flat = write_flat(tmp_path / "flat")
+    rest = {"preview": ["--out"], "fit": ["--sheet"], "prepare": ["--out", tmp_path / "out", "--sheet"]}[command]
+    for folder, picture in ((source, "rgb/p0.png"), (source, source / "depth/sheet.png"), (flat, "sheet.png")):
+        monkeypatch.chdir(folder)
+        done = run(command, ".", *rest, picture)
+        assert done.exit_code == 2
+        assert "among the data: write the picture elsewhere" in done.stderr
+    assert before == {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    assert run("preview", source, "--out", source / "sheet.png").exit_code == 0
+
+
+def write_flat(root: Path) -> Path:
+    root.mkdir()
+    for index in range(2):
+        (root / f"{index}.png").write_bytes(encode_png(np.full((48, 48, 3), 50 * index, np.uint8)))
+    return root
 
 
 def test_a_preview_of_samples_that_cannot_be_drawn_names_one(tmp_path: Path) -> None:
