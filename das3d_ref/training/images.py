@@ -218,7 +218,11 @@ def _prepare(
     summary = prepare(folder, out, settings=settings, workers=workers, wait=True, progress=progress, **options)
     if summary.failures:
         first, *others = by_cause(summary.failures)
-        raise ParameterError(f"{first}; mend or remove what fails" + ("".join(f"; {other}" for other in others[:2])))
+        odd = [
+            text for about, text in summary.warnings if about != str(folder)
+        ]  # a wrong unit is why no plane is found
+        more = [*others[:2], *odd[:2]]
+        raise ParameterError(f"{first}; mend or remove what fails" + "".join(f"; {other}" for other in more))
     return summary.warnings
 
 

@@ -101,6 +101,17 @@ def test_a_set_without_a_good_image_says_so_before_all_else(tmp_path: Path, comm
     assert not (tmp_path / "prepared").exists()
 
 
+def test_where_no_plane_is_found_in_a_wrong_unit_the_unit_is_named(tmp_path: Path) -> None:
+    rough = [np.random.default_rng(seed).normal(0, 0.3, DOME.shape) for seed in range(3)]
+    source = write(tmp_path / "parts", *((DOME + noise).astype(np.float32) for noise in rough))
+    arguments = ["train", "--data", str(source), "--unit", "m", "--out", str(tmp_path / "model"), "--preset", "smoke"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "; mend or remove what fails; depth " in done.stderr
+    assert "as if mm were read as m: say --depth-scale 1000 and --unit m, or --unit mm" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_predict_has_what_its_errors_propose(tmp_path: Path) -> None:
     source = write(tmp_path / "parts", NOISE, NOISE + 1)
     arguments = ["predict", str(detector()), str(source), "--unit", "mm", "--out", str(tmp_path / "out")]
