@@ -75,7 +75,7 @@ def test_a_detector_of_an_older_version_keeps_its_threshold_and_promises_nothing
     ids=str,
 )
 def test_scores_that_are_none_are_refused_in_a_sentence(model: Path, scores: object) -> None:
-    with pytest.raises(FileError, match="detector.json: good_scores must be ") as caught:
+    with pytest.raises(FileError, match=r"detector\.json: good_scores must be ") as caught:
         Detector.load(with_header(model, good_scores=scores))
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300

@@ -317,7 +317,7 @@ def test_a_folder_whose_images_lie_deeper_is_not_said_to_be_anomalous(parts: Pat
     for role in ("rgb", "depth"):
         (tmp_path / "deep" / role / "camera0").mkdir(parents=True)
         (tmp_path / "deep" / role / "camera0/0.png").write_bytes(b"x")
-    with pytest.raises(FileError, match="has no sample .*; what lies in folders below is not") as caught:
+    with pytest.raises(FileError, match=r"has no sample .*; what lies in folders below is not") as caught:
         generate(tmp_path / "deep", tmp_path / "out")
     assert "anomalous" not in str(caught.value)
 
