@@ -24,4 +24,11 @@ def show_gaps(gaps: Mapping[str, Any]) -> None:
         values += [] if others else [found[0].ks]
         said.say("  ".join([f"{name:10}", *(f"{value:15.3g}" for value in values)]))
     for name, one in gaps.items():
-        said.say(f"told apart{f' {name}' if name else ''}: AUROC {one.auroc:.3f}, mean distance {one.wasserstein:.3f}")
+        said.say(f"told apart{f' {name}' if name else ''}: AUROC {_worded(one)}, mean distance {one.wasserstein:.3f}")
+
+
+def _worded(one: Any) -> str:
+    if one.auroc != one.auroc:
+        return "not known (fewer than two samples)"
+    by_chance = ", below 0.5 by chance" if one.auroc < 0.5 else ""
+    return f"{one.auroc:.3f} ± {one.auroc_error:.3f} (0.5: not at all{by_chance})"

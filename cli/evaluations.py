@@ -19,13 +19,16 @@ def show_figures(evaluation: Any) -> None:
     """Print a table: of each figure the name, the value, and the 95 % interval where there is one."""
     said, width = voice(), max(map(len, ("figure", *evaluation.figures)))
     said.tell(figures=evaluation.figures, intervals=evaluation.intervals, protocol=evaluation.protocol)
-    said.say(f"{'figure':{width}}  value   95 % interval".rstrip())
+    said.say(f"{'figure':{width}}  value   {'95 % interval' if evaluation.intervals else ''}".rstrip())
     for name, figure in evaluation.figures.items():
         line = f"{name:{width}}  " + ("not defined" if figure != figure else f"{figure:.4f}")
         if name in evaluation.intervals:
             low, high = evaluation.intervals[name]
             line += f"  {low:.4f} … {high:.4f}"
         said.say(line)
+    how = str(evaluation.protocol.get("intervals", ""))
+    if "none" in how:
+        said.say(f"95 % intervals: {how}")
 
 
 def show_baselines(evaluation: Any, results: Any) -> list[Any]:

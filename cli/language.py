@@ -3,7 +3,7 @@
 A message names an argument as Python does: first of all, ``size must be …``, or with a value that is proposed,
 ``unit='mm'`` or ``invalid=(65535, -1)``, or with none, ``xyz=``.  Where the command has an option of that name,
 people read ``--size``, ``--unit mm``, ``--invalid 65535,-1`` and ``--xyz``; where it has ``--set`` and there is such a
-setting, ``--set preparation.fallback=keep``.
+setting, ``--set preparation.fallback=keep``.  What a document names, ``recipe.toml: count must …``, is its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import click
 
 __all__ = ["in_options"]
 
-_FIRST = re.compile(r"(?:(?<=^)|(?<=: ))([a-z_]+)(?= (?:must|is missing)\b)")
+_FIRST = re.compile(r"(?:(?<=^)|(?<=: )(?<!\.toml: )(?<!\.json: ))([a-z_]+)(?= (?:must|is missing)\b)")
 _ASSIGNED = re.compile(r"(?<![\w.-])([a-z_]+)=(?:'([^']*)'|\(([-+\w., ]+?),?\)|([\w.-]*\w)|(?=[\s,;:)]|$))")
 
 

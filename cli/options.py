@@ -16,7 +16,9 @@ __all__ = [
     "FILE",
     "FOLDER",
     "OUT",
+    "PICTURE",
     "PRESETS",
+    "beside",
     "given",
     "is_main",
     "layout_options",
@@ -30,10 +32,32 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+class _Picture(click.Path):
+    """A picture to write: a PNG, whatever it is called, so it is called one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix.lower() != ".png":
+            self.fail(f"a PNG is written, so its name ends in .png, got {path.name!r}", param, ctx)
+        return path
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
+PICTURE = _Picture(dir_okay=False, path_type=Path)
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp", ".exr", ".npy", ".npz")
 PRESETS = ("paper", "small", "demo", "practical", "smoke")
+
+
+def beside(picture: Path | None, source: Path) -> None:
+    """Refuse to write a picture among those of the data, where it would be a sample or take the place of one."""
+    if picture is None or not picture.resolve().is_relative_to(source.resolve()) or not picture.parent.is_dir():
+        return
+    others = (path for path in picture.parent.iterdir() if path.suffix.lower() in _IMAGES)
+    if picture.parent.resolve() != source.resolve() or any(path.name != picture.name for path in others):
+        raise click.UsageError(f"{picture} would lie in {source}, among the data: write the picture elsewhere")
 
 
 def _numbers(context: click.Context, option: click.Parameter, value: str | None) -> tuple[float, ...] | None:
@@ -148,14 +172,17 @@ def source_options(command: Command) -> Command:
     return layout_options(command)
 
 
-def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any]) -> Any:
-    """Prepare the data of a detector beside it, or find it prepared; tell its warnings."""
+def open_source_of(data: Path, config: Any, model: Path, options: dict[str, Any], *, good: int = 0) -> Any:
+    """Prepare the data of a detector beside it, or find it prepared; tell its warnings.
+
+    Fewer ``good`` images to learn from are refused.
+    """
     from das3d_ref.training import open_source
 
     chosen = given(options)
     cache = chosen.pop("cache", model.parent / "prepared")
     with progress_bar("preparing") as progress:
-        source = open_source(data, config=config, cache=cache, progress=progress, **chosen)
+        source = open_source(data, config=config, cache=cache, good=good, progress=progress, **chosen)
     voice().warn(source.warnings)
     if source.decision:
         voice().tell(foreground=source.decision)

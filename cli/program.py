@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -70,7 +71,7 @@ class Program(click.Group):
             if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
                 stream.reconfigure(errors="replace")
         try:
-            with _noted_interrupts() as interrupts:
+            with _noted_interrupts() as interrupts, _told_warnings(voice):
                 code = self._run(voice, interrupts, given, *rest, **kwargs)
             if voice.as_json:
                 click.echo(voice.as_object(code))
@@ -122,6 +123,22 @@ def _told(error: BaseException) -> str | None:
         named = next(line for line in str(error).splitlines() if ".so" in line)
         return f"a library cannot be loaded: {named}; das3d-aug doctor says more"
     return None
+
+
+@contextlib.contextmanager
+def _told_warnings(voice: Voice) -> Iterator[None]:
+    """Tell what das3d's functions warn of in the voice of the command, without the place in its code."""
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> None:
+            if category is UserWarning and f"{os.sep}das3d_" in filename:
+                voice.note(str(message))
+            else:
+                before(message, category, filename, *rest, **more)
+
+        warnings.showwarning = tell
+        yield
 
 
 def _share(command: click.Command) -> None:

@@ -72,9 +72,16 @@ class Voice:
         """Tell on stderr what (about, reason) could not be done, a line a cause."""
         self._list("failed", found, self.failures, what)
 
+    def note(self, sentence: str) -> None:
+        """Tell on stderr what a function warned of, the same sentence once."""
+        found = {"about": "", "reason": self._in_options(sentence)}
+        if found not in self.warnings:
+            self.warnings.append(found)
+            click.echo(_one_line(f"{self.program}: warning: {found['reason']}"), err=True)
+
     def stop(self, reason: str) -> None:
         """Tell what ended the run, in one line on stderr."""
-        self.error = " ".join(self._in_options(reason).split())
+        self.error = _one_line(" ".join(self._in_options(reason).split()))
         click.echo(f"{self.program}: error: {self.error}", err=True)
 
     def as_object(self, code: int) -> str:
@@ -99,7 +106,7 @@ class Voice:
         found = [(about, self._in_options(reason)) for about, reason in found]
         listed += [{"about": about, "reason": reason} for about, reason in found]
         for line in by_cause(found, what=what):
-            click.echo(f"{self.program}: {kind}: {line}", err=True)
+            click.echo(_one_line(f"{self.program}: {kind}: {line}"), err=True)
 
     def _in_options(self, reason: str) -> str:
         return reason if self.command is None else in_options(reason, self.command)
@@ -110,6 +117,11 @@ def voice() -> Voice:
     context = click.get_current_context(silent=True)
     found = None if context is None else context.find_object(Voice)
     return found or Voice("das3d")
+
+
+def _one_line(text: str) -> str:
+    """Return text in which what moves a terminal's cursor or colours it is written out: names of files may hold it."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _plain(value: Any) -> Any:

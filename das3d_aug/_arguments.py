@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from das3d_aug.errors import ParameterError, quoted
 
 __all__ = [
+    "ReadOnly",
     "as_depth",
     "as_float",
     "as_mask",
     "as_rgb",
+    "check_finite",
     "check_number",
     "check_option",
     "check_shape",
@@ -31,7 +33,24 @@ __all__ = [
 _WHOLE: tuple[Any, ...] = (Integral,)
 _NUMBERS: tuple[Any, ...] = (Real, Decimal)
 _MAX_SIDE = 2**24
+_Value = TypeVar("_Value")
 _DEPTH_TYPES = (np.float32, np.float64, np.uint16)
+
+
+class ReadOnly(dict[str, _Value]):
+    """Values by name, as a field of a frozen dataclass: a dict to all who read, which stays as it was checked."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))  # equal ones, in whatever order, have one hash
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("these values are read-only: build another object, as with dataclasses.replace")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
 
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -82,6 +101,14 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
     number = as_float(name, value)
     if not low <= number <= high:
         raise ParameterError(f"{name} must be in {low:g} … {high:g}, got {quoted(value)}")
+    return number
+
+
+def check_finite(name: str, value: Any) -> float:
+    """Return a finite number of Python's or NumPy's as a float."""
+    number = as_float(name, value)
+    if not math.isfinite(number):
+        raise ParameterError(f"{name} must be a finite number, got {quoted(value)}")
     return number
 
 

@@ -12,10 +12,12 @@ import os
 import platform
 import re
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import das3d_aug
+from das3d_aug.errors import ParameterError, brief
 
 __all__ = ["Finding", "examine"]
 
@@ -68,6 +70,7 @@ def examine() -> tuple[Finding, ...]:
         _torch(),
         _numba_cache(),
         _temporary(),
+        *_plug_ins(),
     )
 
 
@@ -145,6 +148,33 @@ def _import_failure(module: str) -> str | None:
         package = _APT.get(missing[1]) if missing else None
         return f"cannot be imported: {lines[0]}" + (f"; apt-get install {package}" if package else "")
     return None
+
+
+def _plug_ins() -> Iterator[Finding]:
+    """Load what other packages add; of two of one name, or of a name that das3d has, one is never used."""
+    try:
+        from das3d_aug.datasets import layout_named
+        from das3d_aug.synthesis.kinds import kind_named
+    except Exception as error:  # what is broken or missing, other checks say
+        yield Finding(name="plug-ins", ok=False, detail=f"not looked at: {brief(str(error))}")
+        return
+    loaders = {"das3d.layouts": layout_named, "das3d.kinds": kind_named}
+    points = [point for group in loaders for point in importlib.metadata.entry_points(group=group)]
+    for point in points:
+        package = "" if point.dist is None else f" of {point.dist.name} {point.dist.version}"
+        detail = f"{point.group} {point.name}: {point.value}{package}"
+        try:
+            used = loaders[point.group](point.name) is point.load()
+        except ParameterError as error:
+            yield Finding(name="plug-in", ok=False, detail=f"{detail}: {error}")
+        except (Exception, SystemExit) as error:  # whatever a foreign module raises when it is imported
+            reason = f"{type(error).__name__} {brief(str(error))}"
+            yield Finding(name="plug-in", ok=False, detail=f"{detail}: cannot be loaded: {reason}")
+        else:
+            taken = "" if used else "; not used, since its name is taken: remove one of the two, or rename it"
+            yield Finding(name="plug-in", ok=used, detail=f"{detail}{taken}")
+    if not points:
+        yield Finding(name="plug-ins", ok=True, detail="none")
 
 
 def _numba_cache() -> Finding:

@@ -10,6 +10,8 @@ import click
 
 from ..distances import show_gaps
 from ..options import (
+    PICTURE,
+    beside,
     given,
     recipe_of,
     synthesis_options,
@@ -27,7 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @synthesis_options
 @click.option("--out", type=_FILE, default="recipe.toml", show_default=True, help="Recipe to write.")
-@click.option("--sheet", type=_FILE, help="Picture of real and synthetic defects (PNG).  [default: beside OUT]")
+@click.option("--sheet", type=PICTURE, help="Picture of real and synthetic defects (PNG).  [default: beside OUT]")
 def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **options: Any) -> None:
     """Fit a recipe to the labelled defects of IN: its sizes, heights, signs, counts, kinds and places.
 
@@ -38,6 +40,7 @@ def fit(source: Path, out: Path, sheet: Path | None, recipe: str | None, **optio
     from das3d_aug.preview import defects_sheet
 
     sheet = out.with_suffix(".png") if sheet is None else sheet
+    beside(sheet, source)
     if sheet == out:
         raise click.UsageError(f"--out and --sheet must be two files, got {out} for both")
     with progress_bar("fitting") as progress:

@@ -35,7 +35,7 @@ def gap(a: Path, b: Path, **options: Any) -> None:
     from das3d_aug.fitting import gap_folders
 
     found = gap_folders(a, b, **given(options))
-    voice().tell(**dataclasses.asdict(found))
+    voice().tell(**dataclasses.asdict(found), auroc_error=found.auroc_error)
     voice().say(
         f"A: {found.defects[0]} defects on {found.samples[0]} samples, B: {found.defects[1]} on {found.samples[1]}"
     )

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
+from ..options import PICTURE
 from ..voice import voice
 
 __all__ = ["kinds"]
 
 
 @click.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="PNG to draw each of them into.")
+@click.option("--out", type=PICTURE, help="PNG to draw each of them into.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 def kinds(out: Path | None, seed: int) -> None:
     """List the kinds of defects, those of other packages too, or draw them."""

@@ -10,6 +10,8 @@ import click
 
 from ..options import (
     FOLDER,
+    PICTURE,
+    beside,
     given,
     layout_options,
 )
@@ -47,7 +49,7 @@ _SETTINGS = ("foreground", "distance", "size", "normalise", "fallback", "xyz")
     help="Where no plane is found: refuse the sample or keep all of it.  [default: error]",
 )
 @click.option("--xyz", is_flag=True, default=None, help="Write the points too.")
-@click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="Also draw some samples here (PNG).")
+@click.option("--sheet", type=PICTURE, help="Also draw some samples here (PNG).")
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
 def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: int, **options: Any) -> int:
@@ -60,6 +62,7 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
     from das3d_aug.preparation import Preparation
     from das3d_aug.preparation import prepare as run
 
+    beside(sheet, source)
     chosen = given({name: options.pop(name) for name in _SETTINGS})
     limit = options.pop("limit")
     presets = {"paper": Preparation.paper, "3d-ads": Preparation.three_d_ads}

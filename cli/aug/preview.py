@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from ..options import (
+    PICTURE,
+    beside,
     given,
     recipe_of,
     synthesis_options,
@@ -19,7 +21,7 @@ __all__ = ["preview"]
 
 @click.command()
 @synthesis_options
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="sheet.png", show_default=True)
+@click.option("--out", type=PICTURE, default="sheet.png", show_default=True)
 @click.option("--count", type=click.IntRange(min=1), default=6, show_default=True, help="Rows.")
 def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None:
     """Draw a contact sheet of some samples of IN before and after.
@@ -30,6 +32,7 @@ def preview(source: Path, out: Path, recipe: str | None, **options: Any) -> None
     from das3d_aug.files import encode_png, write_atomic
     from das3d_aug.preview import contact_sheet
 
+    beside(out, source)
     failed: list[tuple[str, str]] = []
 
     def note(sample: str, reason: str) -> None:

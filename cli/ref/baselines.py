@@ -9,8 +9,11 @@ import click
 
 from ..options import FOLDER, OUT, PRESETS, given, open_source_of, source_options
 from ..progress import progress_bar
+from ..voice import voice
 
 __all__ = ["baselines"]
+
+_COLUMNS = ("I-AUROC", "P-AUROC", "AUPRO@0.3")
 
 
 @click.command()
@@ -41,23 +44,25 @@ def baselines(
     named = given({"mode": mode, "seed": seed})
     config = Config.preset(preset).override([*(f"{name}={value}" for name, value in named.items()), *values])
     loaded = None if encoder == "none" else load_encoder(encoder)
-    source = open_source_of(data, config, out, options)
+    source = open_source_of(data, config, out, options, good=1)
     with progress_bar("baselines") as progress:
         results = run_baselines(source, config=config, encoder=loaded, progress=progress)
-    _show(results)
     write_atomic(out / "baselines.json", to_json(results))
-    click.echo(f"{out / 'baselines.json'} written")
+    _show(results)
+    voice().tell(out=out)
+    voice().say(f"{out / 'baselines.json'} written")
 
 
 def _show(results: Any) -> None:
     """Print a line a baseline."""
-    from rich.console import Console  # lazily: --help must not load it
-    from rich.table import Table
-
-    columns = ("I-AUROC", "P-AUROC", "AUPRO@0.3")
-    table = Table("baseline", *columns, "seconds", box=None)
+    width = max(map(len, ("baseline", *results)))
+    voice().tell(baselines={name: result.evaluation.figures for name, result in results.items()})
+    voice().say("  ".join([f"{'baseline':{width}}", *(f"{column:9}" for column in _COLUMNS), "seconds"]))
     for name, result in results.items():
         figures = result.evaluation.figures
-        shown = [f"{figures[column]:.3f}" if column in figures else "" for column in columns]
-        table.add_row(name, *shown, f"{result.seconds:.1f}")
-    Console().print(table)
+        shown = [_shown(figures[column]) if column in figures else "" for column in _COLUMNS]
+        voice().say("  ".join([f"{name:{width}}", *(f"{cell:9}" for cell in shown), f"{result.seconds:7.1f}"]))
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:.3f}" if figure == figure else "undefined"

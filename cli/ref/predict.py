@@ -52,6 +52,7 @@ def predict(model: Path, source: Path, out: Path, false_positives: float | None,
     detector = Detector.load(model).adjusted(**otherwise)
     if false_positives is not None:
         detector = detector.allowing(false_positives)
+        voice().warn(_too_few(model, detector, false_positives), what="detectors")
     if source.is_file():
         found = predict_pair(detector, source, out, **chosen)
     else:
@@ -66,10 +67,26 @@ def predict(model: Path, source: Path, out: Path, false_positives: float | None,
         f"{out}: {found.judged} of {counted(count, 'image')} judged, {found.anomalous} anomalous (score above "
         f"{detector.threshold:.4f}); see predictions.jsonl and overlays/"
     )
-    if (expected := detector.expected) is not None:
+    if (expected := detector.expected) is not None and found.judged:
         said.tell(false_positives=expected._asdict())
         said.say(f"of new good images, like those of the training, it calls {expected} anomalous")
     return 1 if found.failures else 0
+
+
+def _too_few(model: Path, detector: Any, share: float) -> list[tuple[str, str]]:
+    """Say that good images of the training are too few to promise a share of false positives."""
+    from das3d_aug.errors import counted
+
+    if detector.expected is None or detector.expected.mean <= share:
+        return []
+    known, least = len(detector.calibration.scores), 100 * detector.calibration.least
+    return [
+        (
+            str(model),
+            f"false_positives={share:g} is less than the {least:.1f} % that the {counted(known, 'good image')} of its "
+            "validation can promise: the threshold is their highest score; train with more good validation images",
+        )
+    ]
 
 
 def _check_options(source: Path, options: dict[str, Any]) -> None:

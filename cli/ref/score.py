@@ -36,6 +36,7 @@ def score(maps: Path, data: Path, category: str | None, out: Path | None, as_pub
     from das3d_ref.evaluation import score_maps
 
     dataset = open_dataset(data, **given(options))
+    voice().warn([(str(data), sentence) for sentence in dataset.warnings])
     with progress_bar("scoring") as progress:
         found = score_maps(dataset, maps, category=category, out=out, as_published=as_published, progress=progress)
     if ties := found.protocol.get("maps of 8 bits"):

@@ -70,7 +70,7 @@ def train(
     check_run(model, config=config, resume=resume)
     if data is None:
         data, options["category"] = _demo_set(options["workers"]), options["category"] or "biscuit"
-    source = open_source_of(data, config, model, options)
+    source = open_source_of(data, config, model, options, good=2)
     if is_main() and 1 < (good := len(source.train) + len(source.validation)) < _FEW:
         said.warn([(str(data), f"has {good} good images: what varies among good parts is hardly known of so few")])
     real = None

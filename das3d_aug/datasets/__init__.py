@@ -15,14 +15,15 @@ from das3d_aug.datasets.adam3d import ADAM3DDataset
 from das3d_aug.datasets.base import Dataset, Entry, Sample
 from das3d_aug.datasets.eyecandies import EyecandiesDataset, encode_eyecandies
 from das3d_aug.datasets.folder import FolderDataset, encode_folder
-from das3d_aug.datasets.listing import holdings
+from das3d_aug.datasets.listing import holdings, list_folders
 from das3d_aug.datasets.mvtec3d import MVTec3DDataset, encode_mvtec3d
 from das3d_aug.datasets.mvtec_ad import MVTecADDataset, encode_mvtec_ad
+from das3d_aug.datasets.names import is_normal, split_of
 from das3d_aug.datasets.prepared import PreparedDataset
 from das3d_aug.datasets.realiad3d import RealIAD3DDataset
 from das3d_aug.datasets.visa import VisADataset
 from das3d_aug.datasets.webdataset import WebDatasetDataset, encode_webdataset
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, brief
 
 __all__ = [
     "LAYOUTS",
@@ -34,6 +35,7 @@ __all__ = [
     "encode_mvtec3d",
     "encode_mvtec_ad",
     "encode_webdataset",
+    "layout_named",
     "open_dataset",
     "register_layout",
 ]
@@ -49,6 +51,8 @@ LAYOUTS: dict[str, type[Dataset]] = {
     "webdataset": WebDatasetDataset,
     "prepared": PreparedDataset,
 }
+
+_NEAR = 20  # folders in one of no layout that are looked into
 
 
 def register_layout(name: str, cls: type[Dataset]) -> None:
@@ -90,14 +94,13 @@ def open_dataset(path: str | Path, *, layout: str | None = None, mode: str | Non
         raise FileError(root, "is not a folder")
     tried: Mapping[str, type[Dataset]] = LAYOUTS
     if layout is not None:
-        tried = {layout: LAYOUTS[layout] if layout in LAYOUTS else _plug_in(layout)}
+        tried = {layout: layout_named(layout)}
     found = _recognised(root, tried)
     if not found and layout is None:
-        tried = {**LAYOUTS, **{name: _plug_in(name) for name in _plug_ins()}}
+        tried = {**LAYOUTS, **{name: layout_named(name) for name in _plug_ins()}}
         found = _recognised(root, tried)
     if not found:
-        looked_for = "; ".join(f"{name}: {cls.expected}" for name, cls in tried.items())
-        raise FileError(root, f"no known layout is found in it, looked for {looked_for}; it holds {holdings(root)}")
+        raise FileError(root, f"no known layout is found in it; {_instead(root, layout, tried)}")
     if len(found) > 1:
         raise FileError(root, f"could be any of {', '.join(found)}; name one with layout=")
     name, how = found.popitem()
@@ -113,20 +116,54 @@ def _recognised(root: Path, layouts: Mapping[str, type[Dataset]]) -> dict[str, s
     return {name: how for name, cls in layouts.items() if (how := cls.recognise(root)) is not None}
 
 
+def _instead(root: Path, layout: str | None, tried: Mapping[str, type[Dataset]]) -> str:
+    """Say what a folder of no layout holds, what is expected, and where a layout is nearby."""
+    holds = f"it holds {holdings(root)}"
+    if layout is not None:
+        return f"{holds}; layout={layout!r} expects {tried[layout].expected}"
+    place = root.resolve()
+    above = [place.parent] if split_of(place.name) and _is_one(place.parent, tried) else []
+    near = [folder for folder in (above or list_folders(root)[:_NEAR]) if _is_one(folder, tried)]
+    if len(near) == 1:
+        return f"{holds}; there is one in {near[0]}: give that folder"
+    if near:
+        said = next((folder for folder in near if is_normal(folder.name)), near[0])
+        return (
+            f"{holds}, one each: give one of these, such as {said}, or put them into train/ and test/ "
+            "(docs/how-to/own-data.md)"
+        )
+    return f"{holds}; expected is {tried['folder'].expected}, or one of docs/how-to/layouts.md"
+
+
+def _is_one(folder: Path, layouts: Mapping[str, type[Dataset]]) -> bool:
+    try:
+        return bool(_recognised(folder, layouts))
+    except FileError:
+        return False
+
+
 def _plug_ins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group="das3d.layouts") if point.name not in LAYOUTS}
 
 
-def _plug_in(layout: str) -> type[Dataset]:
+def layout_named(layout: str) -> type[Dataset]:
+    """Return a layout; one that is not known is looked for among the plug-ins (entry points of ``das3d.layouts``).
+
+    Raises
+    ------
+    ParameterError
+        If there is none of that name, or its plug-in cannot be loaded.
+    """
+    if layout in LAYOUTS:
+        return LAYOUTS[layout]
     points = _plug_ins()
     if layout not in points:
         raise ParameterError(f"layout must be one of {', '.join([*LAYOUTS, *points])}, got {layout!r}")
     where = f"the plug-in {points[layout].value} of layout {layout!r}"
     try:
         cls = points[layout].load()
-    except Exception as error:  # whatever a foreign module raises when it is imported
-        reason = (str(error).splitlines() or [""])[0]
-        raise ParameterError(f"{where} cannot be loaded: {type(error).__name__} {reason}") from error
+    except (Exception, SystemExit) as error:  # whatever a foreign module raises when it is imported
+        raise ParameterError(f"{where} cannot be loaded: {type(error).__name__} {brief(str(error))}") from error
     if not (isinstance(cls, type) and issubclass(cls, Dataset)):
         raise ParameterError(f"{where} is not a subclass of das3d_aug.datasets.Dataset")
     return cls

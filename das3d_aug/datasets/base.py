@@ -276,4 +276,7 @@ def normal_entries(dataset: Dataset) -> tuple[Entry, ...]:
 def check_size(path: Path, shape: tuple[int, ...], *, partner: Path, expected: tuple[int, ...]) -> None:
     """Raise FileError, naming both files and sizes, if height and width differ."""
     if shape[:2] != expected[:2]:
-        raise FileError(path, f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}")
+        # A camera's note of how it was held (EXIF) is not followed: pixels belong to each other as they are stored.
+        turned = " (turned by 90 degrees? pixels are read as they are stored)" if shape[1::-1] == expected[:2] else ""
+        sizes = f"is {shape[0]} x {shape[1]}, its partner {partner} is {expected[0]} x {expected[1]}"
+        raise FileError(path, f"{sizes}{turned}")

@@ -6,7 +6,8 @@ rule of `das3d_aug.datasets.names`.  Without such folders the files of one folde
 ``xyz/`` holds point clouds (`das3d_aug.files.clouds`), organised or to be projected or sorted into a grid
 (`das3d_aug.datasets.arranging`); clouds with colours need no ``rgb/``.  Depth is a 16-bit PNG or PGM, a float or
 integer TIFF, npy or npz.  How the stored number becomes depth is named by the user and never guessed
-(`das3d_aug.datasets.stored`), or by ``depth.json`` in the root, which holds options by their names.
+(`das3d_aug.datasets.stored`), or by ``depth.json``, which holds options by their names
+(`das3d_aug.datasets.beside`).
 
 A SUN RGB-D file read as plain cannot be told from depth: its large steps only look wrong.  A disparity is that of
 equal principal points; where they differ (Middlebury's doffs), the difference must have been added.
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.datasets.arranging import read_arranged
 from das3d_aug.datasets.base import Dataset, Entry, Sample
+from das3d_aug.datasets.beside import Beside
 from das3d_aug.datasets.listing import (
     COLOUR,
     MASKS,
@@ -39,22 +41,18 @@ from das3d_aug.datasets.listing import (
 )
 from das3d_aug.datasets.names import role_of, shown
 from das3d_aug.datasets.pairing import entries_of, form_of, look_around, masks_of, mixed_roles, strangers, told_apart
-from das3d_aug.datasets.stored import NAMES, STATED, Meaning
+from das3d_aug.datasets.stored import NAMES
 from das3d_aug.datasets.write_checks import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.files import (
-    camera_file,
-    contained,
     encode_depth,
     encode_mask,
     encode_png,
     encode_tiff,
     read_camera,
-    read_camera_for,
-    read_json,
     read_plane,
 )
-from das3d_aug.geometry import Camera, Intrinsics, move_along_rays
+from das3d_aug.geometry import Camera, move_along_rays
 
 __all__ = ["FolderDataset", "encode_folder"]
 
@@ -68,7 +66,8 @@ class FolderDataset(Dataset):
     Parameters
     ----------
     root : pathlib.Path
-        The folder; ``intrinsics.json``, ``camera.yaml`` … in it is read as the camera (`das3d_aug.files.camera_file`).
+        The folder; ``intrinsics.json``, ``camera.yaml`` … is read as the camera (`das3d_aug.files.camera_file`), from
+        the place that `das3d_aug.datasets.beside` says, as ``depth.json``.
     how : str
         How it was recognised.
     depth_scale, unit, encoding, depth_kind, depth_axis, invalid
@@ -89,13 +88,14 @@ class FolderDataset(Dataset):
     options = frozenset({*NAMES, "cloud_width"})
 
     def __init__(self, root: Path, how: str, *, cloud_width: int | None = None, **meaning: Any) -> None:
-        self.meaning = _meaning(root, meaning)
         if cloud_width is not None and cloud_width < 1:
             raise ParameterError(f"cloud_width must be at least 1, got {cloud_width!r}")
         findings = Findings(root)
         groups = _groups(root, findings)
         entries = [entry for group in groups for entry in _entries(group, findings)]
         super().__init__(root, how, entries=entries, findings=findings)
+        self._beside, images = Beside(root), [next(iter(entry.files.values())) for entry in entries]
+        self.meaning = self._beside.meaning(images, meaning)
         if {"depth", "xyz"} <= self.roles:
             raise FileError(root, "has depth/ and xyz/, and which is meant is not known; rename one of them")
         self._geometry = next((role for role in ("depth", "xyz") if role in self.roles), None)
@@ -109,8 +109,7 @@ class FolderDataset(Dataset):
             if changed and folder != self._geometry:
                 raise ParameterError(f"{name} is about {folder}/, and {root} has {self._geometry or 'rgb'}/")
         self.cloud_width = cloud_width
-        self._cameras: dict[tuple[int, ...], tuple[Camera | None, tuple[str, ...]]] = {}
-        if self.meaning.depth_kind == "range" and camera_file(root) is None:
+        if self.meaning.depth_kind == "range" and any(self._beside.camera_file(image) is None for image in images):
             raise FileError(root / "intrinsics.json", "is missing; depth_kind='range' needs the camera")
 
     @classmethod
@@ -146,7 +145,7 @@ class FolderDataset(Dataset):
         """Read one sample; see `Dataset.open`."""
         rgb, grey = self.colour(entry)
         if self._geometry is None:
-            camera, notes = (None, ()) if rgb is None else self._camera(rgb.shape)
+            camera, notes = (None, ()) if rgb is None else self._camera(self.file(entry, "rgb"), rgb.shape)
             unit = self.meaning.unit or "unknown"
             return self.assemble(
                 entry, colour=(rgb, grey), depth=None, role="rgb", label=entry.label, unit=unit, intrinsics=camera
@@ -154,14 +153,14 @@ class FolderDataset(Dataset):
         path, xyz = self.file(entry, self._geometry), None
         if self._geometry == "depth":
             numbers = read_plane(path, name="depth")
-            camera, notes = self._camera(numbers.shape)
+            camera, notes = self._camera(path, numbers.shape)
             measured = self.meaning.measure(path, numbers, camera)
         else:
-            size = self._size() if rgb is None else rgb.shape[:2]
-            path_of_camera, notes = camera_file(self.root), ()
+            size = self._beside.size(path) if rgb is None else rgb.shape[:2]
+            path_of_camera, notes = self._beside.camera_file(path), ()
             camera = None if path_of_camera is None else read_camera(path_of_camera)
             if size is not None:
-                camera, notes = self._camera(size)
+                camera, notes = self._camera(path, size)
             measured, xyz, colours, camera = read_arranged(
                 path, meaning=self.meaning, width=self.cloud_width, size=size, camera=camera
             )
@@ -170,7 +169,7 @@ class FolderDataset(Dataset):
             if rgb is None and self.mode in ("rgb", "rgbd"):
                 raise FileError(path, "has no colours (red, green, blue of 8 bits), and there is no rgb/ beside xyz/")
             if size is None and path_of_camera is not None:
-                camera, notes = self._camera(measured.depth.shape)
+                camera, notes = self._camera(path, measured.depth.shape)
         seen = self.mode != "rgb"
         return self.assemble(
             entry,
@@ -215,23 +214,8 @@ class FolderDataset(Dataset):
         view._geometry = next((role for role in ("depth", "xyz") if role in view.roles), None)
         return view
 
-    def _camera(self, shape: tuple[int, ...]) -> tuple[Camera | None, tuple[str, ...]]:
-        """Return the camera of images of a size, and what its file says beside; it is read once."""
-        shape = shape[:2]
-        if shape not in self._cameras:
-            path = camera_file(self.root)
-            none: tuple[None, tuple[str, ...]] = (None, ())
-            scale = self.meaning.depth_scale
-            self._cameras[shape] = none if path is None else read_camera_for(path, shape, depth_scale=scale)
-        return self._cameras[shape]
-
-    def _size(self) -> tuple[int, int] | None:
-        """Return the height and width of images that the camera's file names."""
-        path = camera_file(self.root)
-        camera = None if path is None else read_camera(path)
-        if not isinstance(camera, Intrinsics) or camera.height is None or camera.width is None:
-            return None
-        return camera.height, camera.width
+    def _camera(self, image: Path, shape: tuple[int, ...]) -> tuple[Camera | None, tuple[str, ...]]:
+        return self._beside.camera(image, shape, self.meaning.depth_scale)
 
 
 def encode_folder(
@@ -328,18 +312,3 @@ def _is_8_bit(path: Path) -> bool:
 def _as_depth(entry: Entry) -> Entry:
     files = {"depth" if role == "rgb" else role: path for role, path in entry.files.items()}
     return replace(entry, files=files)
-
-
-def _meaning(root: Path, options: dict[str, Any]) -> Meaning:
-    """Return what the options say, and where they say nothing what the file in the root says."""
-    path = root / STATED
-    if not path.exists():
-        return Meaning(**options)
-    stated = read_json(contained(root, path))
-    if unknown := sorted(stated.keys() - NAMES):
-        raise FileError(path, f"holds {unknown[0]!r}; it may hold {', '.join(NAMES)}")
-    try:
-        Meaning(**stated)
-    except ParameterError as error:
-        raise FileError(path, str(error)) from error
-    return Meaning(**stated | options)

@@ -271,8 +271,8 @@ class Stored:
         steps = np.rint(np.where(valid, depth, 0) * np.float64(scale))
         if steps.max() > 65535:
             raise ParameterError(
-                f"depth_png: 65535 steps of 1/{scale:g} end at {65535 / scale:g} ({unit}), and the depth reaches "
-                f"{depth[valid].max():g}; take fewer steps per unit"
+                f"depth_png= is too fine: 65535 steps of 1/{scale:g} end at {65535 / scale:g} ({unit}), and "
+                f"the depth reaches {depth[valid].max():g}; take fewer steps per unit"
             )
         return cls(numbers=np.where(valid, np.maximum(steps, 1), 0).astype(np.uint16), meaning=meaning)
 

@@ -61,7 +61,8 @@ def read_camera_for(
     Camera
         Of this image.
     tuple of str
-        What the file says that should be known, a sentence each: it was scaled, the lens distorts, depth has a factor.
+        What the file says that should be known, a sentence each: it was scaled, its numbers hardly fit the image, the
+        lens distorts, depth has a factor.
 
     Raises
     ------
@@ -71,6 +72,12 @@ def read_camera_for(
     path = Path(path)
     about = _describe(path)
     camera, notes = _fitted(path, about.camera, shape)
+    if isinstance(camera, Intrinsics) and not _plausible(camera, shape):
+        height, width = shape[:2]
+        notes += (
+            f"{path.name} has focal lengths ({camera.fx:g}, {camera.fy:g}) and a principal point ({camera.cx:g}, "
+            f"{camera.cy:g}) in pixels that hardly fit an image of {width} x {height}: is it the camera of this image?",
+        )
     if about.distorted:
         notes += (
             f"{path.name} names a lens distortion, which is not undone: points bend where it is strong; undistort",
@@ -82,11 +89,11 @@ def read_camera_for(
     return camera, notes
 
 
-def camera_file(root: Path) -> Path | None:
+def camera_file(root: Path, *, any_name: bool = True) -> Path | None:
     """Return the camera file of a folder.
 
     It is ``intrinsics``, ``intrinsic`` or ``camera`` with .json, .yaml, .yml, .xml or .mat, the first of these, or else
-    the one .yaml, .yml or .mat of any name that holds a camera.
+    the one .yaml, .yml or .mat of any name that holds a camera, unless ``any_name`` is false.
 
     Raises
     ------
@@ -96,6 +103,8 @@ def camera_file(root: Path) -> Path | None:
     for name in (stem + suffix for stem in _STEMS for suffix in _SUFFIXES):
         if (root / name).exists():
             return contained(root, root / name)
+    if not any_name:
+        return None
     others = sorted(path for path in root.iterdir() if path.suffix.lower() in _ANY_NAME and _holds_camera(path))
     if len(others) > 1:
         names = brief(", ".join(path.name for path in others))
@@ -142,6 +151,14 @@ def _fitted(path: Path, camera: Camera, shape: tuple[int, ...]) -> tuple[Camera,
         raise FileError(path, f"is for {sizes}{turned}; give the camera of this image")
     scaled = replace(camera.scaled(float(factor), float(factor)), width=width, height=height)
     return scaled, (f"{path.name} is for {sizes}: its camera was scaled by {factor}",)
+
+
+def _plausible(camera: Intrinsics, shape: tuple[int, ...]) -> bool:
+    """Whether an image of this size is seen at 0.6 … 157 degrees, its principal point no image's width outside it."""
+    height, width = shape[:2]
+    longer = max(height, width)
+    focal = all(0.1 <= length / longer <= 100 for length in (camera.fx, camera.fy))
+    return focal and -width <= camera.cx <= 2 * width and -height <= camera.cy <= 2 * height
 
 
 def _read_xml(path: Path) -> dict[Any, Any]:

@@ -98,6 +98,8 @@ def read_points(path: str | Path) -> Points:
         start = source.head(8)
         if start.startswith(magic):
             return decode(source.at(0, source.size))
+    if not start:
+        raise FileError(path, "is empty, it has no byte")
     raise FileError(path, f"is not a {kind} file, though it is named {path.suffix}; it starts with {start!r}")
 
 

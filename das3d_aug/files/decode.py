@@ -72,6 +72,8 @@ def _read(path: Path, kind: _Kind, source: Source, name: str | None) -> Array | 
     with damage_named(path, kind.name):
         start = source.head(8)
     if not start.startswith(kind.magic):
+        if not start:
+            raise FileError(path, "is empty, it has no byte")
         raise FileError(path, f"is not a {kind.name} file, though it is named {path.suffix}; it starts with {start!r}")
     with damage_named(path, kind.name):
         image = decode_npz(source, name=name) if kind is _NPZ else kind.decode(source)

@@ -73,7 +73,7 @@ class Gap:
         By the name of the figure (`DefectStatistics`); one that a set does not have is left out.
     auroc : float
         Of a classifier that tells the sets apart, on samples that it has not seen: 0.5 if it cannot, 1 if it always
-        can; NaN with fewer than two samples on a side.
+        can; NaN with fewer than two samples on a side.  Below 0.5 it is chance: sets are not more than alike.
     """
 
     defects: tuple[int, int]
@@ -82,9 +82,18 @@ class Gap:
     auroc: float
 
     @property
+    def auroc_error(self) -> float:
+        """Standard error of ``auroc`` for so many samples, as Hanley and McNeil (1982) estimate it; NaN as that is."""
+        a, b = self.samples
+        area = max(self.auroc, 1 - self.auroc)
+        first, second = area / (2 - area), 2 * area**2 / (1 + area)
+        of_both = area * (1 - area) + (a - 1) * (first - area**2) + (b - 1) * (second - area**2)
+        return math.sqrt(of_both / (a * b)) if of_both > 0 else of_both
+
+    @property
     def wasserstein(self) -> float:
-        """Mean of the figures' distances."""
-        return float(np.mean([one.wasserstein for one in self.distances.values()]))
+        """Mean of the figures' distances; NaN if both sets have none in common."""
+        return float(np.mean([one.wasserstein for one in self.distances.values()])) if self.distances else math.nan
 
 
 def gap(a: DefectStatistics, b: DefectStatistics) -> Gap:

@@ -6,15 +6,16 @@ import dataclasses
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from das3d_aug.datasets import Sample, open_dataset
-from das3d_aug.errors import FileError
+from das3d_aug.datasets import Dataset, Sample, open_dataset
+from das3d_aug.errors import FileError, counted
 from das3d_aug.fitting.distance import Gap, gap
 from das3d_aug.fitting.fit import FEWEST, fit
 from das3d_aug.fitting.samples import good_parts, labelled_defects, synthetic_samples
@@ -28,6 +29,7 @@ __all__ = ["FittedRecipe", "fit_folder", "gap_folders", "worded"]
 
 _ROUGH = 20  # defects
 _SWALLOWED = 0.5  # of the part
+_WHOLE = 0.9  # of the image: no defect, but an inverted mask, or one of the part
 _PARTS = 40
 _DRAWN = 200  # samples that stand for a recipe
 _SHOWN = 6
@@ -117,7 +119,7 @@ def fit_folder(
     Raises
     ------
     FileError
-        If the folder has fewer than five labelled defects, or no good image.
+        If the folder has fewer than five labelled defects, or no good image, or most masks mark the whole image.
     ParameterError
         If an argument cannot be used.
     """
@@ -127,7 +129,7 @@ def fit_folder(
     parts = good_parts(dataset, target, most=_PARTS)
     if not parts:
         raise FileError(source, f"has no normal sample to draw defects on ({dataset.how})")
-    real = measure(labelled_defects(dataset, target), foreground=foreground)
+    real, whole = _measured(source, dataset, target, foreground)
     if len(real) < FEWEST:
         how_many = f"{len(real)} labelled defects" if len(real) else "no labelled defect"
         raise FileError(source, f"has {how_many}, and a fit needs masks of at least {FEWEST} ({dataset.how})")
@@ -147,15 +149,47 @@ def fit_folder(
         before=gaps[0],
         after=gaps[1],
         pictures=tuple(pictures),
-        warnings=tuple(_doubts(real)),
+        warnings=(*dataset.warnings, *_doubts(real, whole)),
     )
 
 
-def _doubts(real: DefectStatistics) -> Iterator[str]:
+def _measured(
+    folder: str | Path, dataset: Dataset, size: tuple[int, int] | None, foreground: Policy
+) -> tuple[DefectStatistics, tuple[int, ...]]:
+    """Return the figures of labelled defects, and the samples of these whose mask marks nearly all of the image."""
+    keys: list[str] = []
+    whole: list[int] = []
+
+    def watched() -> Iterator[Sample]:
+        for sample in labelled_defects(dataset, size):
+            if sample.need("mask").mean() > _WHOLE:
+                whole.append(len(keys))
+            keys.append(sample.entry.key)
+            yield sample
+
+    found = measure(watched(), foreground=foreground)
+    if 2 * len(whole) > len(keys):
+        raise FileError(folder, f"{_says_nothing(whole, len(keys))} ({keys[whole[0]]})")
+    return found, tuple(whole)
+
+
+def _says_nothing(whole: Sequence[int], total: int) -> str:
+    marks = "mark" if len(whole) > 1 else "marks"
+    return (
+        f"{len(whole)} of {counted(total, 'mask')} of labelled samples {marks} more than {_WHOLE:.0%} of the image: a "
+        "mask marks the defect alone, so it may be inverted, or be that of the part"
+    )
+
+
+def _doubts(real: DefectStatistics, whole: Sequence[int]) -> Iterator[str]:
     """Say what makes figures of real defects rough, or wrong."""
     if len(real) < _ROUGH:
         yield f"{len(real)} labelled defects are few: below {_ROUGH}, ranges and weights are rough"
-    if swallowed := int(np.count_nonzero(np.bincount(real.sample, real.area) > _SWALLOWED)):
+    if whole:
+        yield _says_nothing(whole, len(real.count))
+    covered = np.bincount(real.sample, real.area) > _SWALLOWED
+    covered[[*whole]] = False
+    if swallowed := int(np.count_nonzero(covered)):
         yield (
             f"on {swallowed} of {len(real.count)} samples the defects cover more than half of what was found as the "
             "part: say foreground='all' where it fills the frame, else give masks of the part"
@@ -215,10 +249,15 @@ def gap_folders(
     -------
     Gap
 
+    Warns
+    -----
+    UserWarning
+        What is there and not used (`das3d_aug.datasets.Dataset`).
+
     Raises
     ------
     FileError
-        If one of them has no labelled defect.
+        If one of them has no labelled defect, or most of its masks mark the whole image.
     ParameterError
         If an argument cannot be used.
     """
@@ -226,7 +265,9 @@ def gap_folders(
     found = []
     for folder in (a, b):
         dataset = open_dataset(folder, layout=layout, **dataset_options)
-        found.append(measure(labelled_defects(dataset, target), foreground=foreground))
+        for sentence in dataset.warnings:
+            warnings.warn(f"{folder}: {sentence}", stacklevel=2)
+        found.append(_measured(folder, dataset, target, foreground)[0])
         if not len(found[-1]):
             raise FileError(folder, f"has no labelled defect: no mask of an anomalous sample ({dataset.how})")
     return gap(*found)

@@ -30,6 +30,7 @@ _NO_PART: Mapping[str, Any] = {
     "low": 0.0,
     "high": 0.0,
 }  # there is no depth
+_HIDDEN = 3.0  # standard deviations of noise: the usual limit of detection
 _SHALLOW, _DEEP = 0.02, 20_000.0  # mm of a part's range; odd distances are said by the readers
 
 
@@ -90,6 +91,7 @@ class _Figures:
     share: float
     at_border: bool
     spans: float
+    noise: float
 
 
 @dataclass
@@ -133,6 +135,7 @@ class Collected:
             for among, says, enough, text in (
                 (moved, _too_deep, _many, _TOO_DEEP),
                 (moved, _off, _many, _OFF_SCALE),
+                (moved, _sunk, _most, _IN_NOISE),
                 (anomalous, _tiny, _most, _TOO_SMALL),
                 (every, _implausible, _many, _WRONG_UNIT),
                 (every, _small_part, _any, _SMALL_PART),
@@ -164,6 +167,7 @@ def _read(record: Mapping[str, Any]) -> _Figures:
         share=float(part["share"]),
         at_border=bool(part["at_border"]),
         spans=scale * (part["high"] - part["low"]),
+        noise=scale * float(part.get("noise", 0.0)),  # a recipe of an older run has none
     )
 
 
@@ -193,6 +197,10 @@ _TOO_DEEP = (
 _OFF_SCALE = (
     "the depth changes by more than 100 times the part's range of depth, or by less than 1/1000 of it, so the recipe's "
     "unit is not that of the depth: give the recipe in that one, or name the depth's with unit='mm' or depth_scale=1000"
+)
+_IN_NOISE = (
+    f"the depth changes by less than {_HIDDEN:g} times the noise of the part's own depth, in which a defect hardly "
+    "shows: raise the recipe's magnitude (height of kinds), take a larger size=, or smooth the depth first"
 )
 _TOO_SMALL = f"at most {_TINY} pixels are anomalous: raise the recipe's area (size of kinds), or take a larger size="
 _WRONG_UNIT = (
@@ -231,6 +239,10 @@ def _too_deep(one: _Figures) -> bool:
 
 def _off(one: _Figures) -> bool:
     return one.relative > _OFF or one.relative < 1e-3
+
+
+def _sunk(one: _Figures) -> bool:
+    return one.change < _HIDDEN * one.noise
 
 
 def _tiny(one: _Figures) -> bool:

@@ -6,11 +6,14 @@ import contextlib
 import hashlib
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 import das3d_aug
 from das3d_aug.datasets import Dataset, Entry
@@ -20,7 +23,7 @@ from das3d_aug.files import contained, open_atomic
 from das3d_aug.generation.breakdown import FIGURES
 from das3d_aug.generation.donors import donor_of
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
-from das3d_aug.generation.measuring import measured
+from das3d_aug.generation.measuring import depth_noise, measured
 from das3d_aug.preparation import resize_sample
 from das3d_aug.runs.output_folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
 from das3d_aug.runs.workers import interrupted
@@ -41,6 +44,7 @@ __all__ = ["Job", "Tally", "Task", "make"]
 _READING, _SYNTHESIS, _WRITING = "reading", "synthesis", "encoding and writing"
 
 _ATTEMPTS = 200  # even if one draw in twenty is anomalous, one sample in 30 000 has none
+_LEAST = 4  # anomalous pixels of a sample that counts
 
 _Part: TypeAlias = tuple[Entry, tuple[int, ...], Entry | None]  # a source, indices of its samples, and its donor
 
@@ -197,6 +201,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
     with tally.timed(_SYNTHESIS):
         axis = job.recipe.depth_axis
         found = None if sample.depth is None else find_foreground(sample.depth, foreground, depth_axis=axis)
+        noise = 0.0 if sample.depth is None or found is None else depth_noise(sample.depth, found.mask)
     draw = partial(
         synthesize,
         rgb,
@@ -211,7 +216,11 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
     )
     for index in indices:
         with tally.timed(_SYNTHESIS):
-            pair, attempt = _drawn(job, draw, index, found)
+            with warnings.catch_warnings(record=True) as caught:  # workers have no one to tell
+                warnings.simplefilter("always", UserWarning)
+                pair, attempt = _drawn(job, draw, index, found)
+            for sentence in {str(warning.message) for warning in caught}:
+                tally.warnings.setdefault(sentence, set()).add(job.source(indices[0]))
             severity = measure_severity(rgb, sample.depth, pair, foreground=foreground)
         with tally.timed(_WRITING):
             name = job.name(entry, index)
@@ -227,7 +236,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
                 "label": int(pair.mask.any()),
                 "kind": kind_of(pair),
                 "severity": asdict(severity),
-                "measured": measured(sample, pair.mask, found),
+                "measured": measured(sample, pair.mask, found, noise),
                 "unit": sample.unit,
                 **({} if job.foreground == "auto" else {"foreground": job.foreground}),
                 "intrinsics": None if sample.intrinsics is None else sample.intrinsics.to_dict(),
@@ -252,17 +261,27 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
 
 
 def _drawn(job: Job, draw: Callable[..., AnomalyPair], index: int, found: Found | None) -> tuple[AnomalyPair, int]:
-    """Return a pair and its epoch; with ``count`` that counts the attempts, and the first anomalous one is taken."""
-    idle = 0
+    """Return a pair and its epoch; with ``count`` that counts the attempts, and the first anomalous one is taken.
+
+    One of which fewer than four pixels are anomalous is nearly empty, and does not count.
+    """
+    idle = empty = 0
     for attempt in range(1 if job.count is None else _ATTEMPTS):
         pair = draw(index=index, epoch=attempt)
-        if job.count is None or pair.mask.any():
+        pixels = int(np.count_nonzero(pair.mask))
+        if job.count is None or pixels >= _LEAST:
             return pair, attempt
+        empty += pixels > 0
         idle += not pair.plan.anomalous or (pair.plan.drop_rgb and pair.plan.drop_depth)
     if idle == _ATTEMPTS:
         why = (
             f"the recipe's probability is {job.recipe.probability:g} and its dropout {job.recipe.dropout:g}; raise the "
             "one or lower the other"
+        )
+    elif empty:
+        why = (
+            f"{empty} have fewer than {_LEAST} anomalous pixels; raise the recipe's area (size of kinds), or take a "
+            "larger size="
         )
     elif found is not None and found.low == found.high and job.recipe.magnitude_unit == "range":
         why = "depth has no range on the part, to which the recipe is relative; use magnitude_unit='depth'"

@@ -195,7 +195,7 @@ def generate(
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
     if count is not None and per_image != 1:
-        raise ParameterError("count takes the place of per_image: give one of them")
+        raise ParameterError("count= takes the place of per_image= here; give one of them")
     check_option("foreground", foreground, ("auto", "all", "plane"))
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
@@ -210,7 +210,10 @@ def generate(
     entries = normal_entries(dataset)
     if not entries:
         raise FileError(
-            source, f"has no normal sample to start from: folders or masks say that all are anomalous ({dataset.how})"
+            source,
+            f"has no normal sample to start from: folders or masks say that all are anomalous ({dataset.how})"
+            if dataset.entries
+            else f"has no sample ({dataset.how}, with no file that is read in it; what lies in folders below is not)",
         )
     total = len(entries) * per_image if count is None else count
     written_as = format or default_format(dataset.layout)
@@ -285,6 +288,7 @@ def generate(
         left_out=sum(map(dataset.is_anomalous, dataset.entries)),
         failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
         warnings=(
+            *((str(source), sentence) for sentence in dataset.warnings),
             *((counted(len(positions), "source"), text) for text, positions in sorted(tally.warnings.items())),
             *collected.warnings(),
         ),

@@ -209,6 +209,7 @@ def prepare(
         decision=decision,
         failures=tuple(failures[entry.key] for entry in asked if entry.key in failures),
         warnings=(
+            *((str(source), sentence) for sentence in dataset.warnings),
             *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
             *((counted(count, "sample"), text) for text, count in sorted(said.items())),
         ),
@@ -224,8 +225,10 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
     """
     clock = [time.perf_counter()]
     mark = _mark(entry)
+    odd: tuple[str, ...] = ()  # such as a wrong unit, which may be why it cannot be used
     try:
         sample = job.dataset.open(entry)
+        odd = sample.warnings
         camera = None if sample.intrinsics is None else sample.intrinsics.to_dict()
         key = digest(to_json([source_digests(job.dataset, entry), camera, job.common]))
         clock.append(time.perf_counter())
@@ -243,10 +246,10 @@ def _make(job: _Job, entry: Entry) -> _Outcome:
             xyz=prepared.xyz,
         )
     except FileError as error:
-        return _Outcome(key=entry.key, failure=(str(error.path), error.reason))
+        return _Outcome(key=entry.key, failure=(str(error.path), error.reason), said=odd)
     except ParameterError as error:
         reason = str(error).removeprefix(f"{entry.key}: ")
-        return _Outcome(key=entry.key, failure=(str(job.dataset.root / entry.key), reason))
+        return _Outcome(key=entry.key, failure=(str(job.dataset.root / entry.key), reason), said=odd)
     record = {
         "format": FORMAT,
         "key": key,

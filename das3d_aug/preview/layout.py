@@ -11,11 +11,12 @@ import numpy as np
 
 from das3d_aug.colouring import Image, Mask
 
-__all__ = ["PAPER", "PART", "TILE", "Swatch", "legend", "line", "outlined", "row", "with_scale_bar"]
+__all__ = ["PAPER", "PART", "TILE", "Swatch", "legend", "line", "outlined", "row", "whole", "with_scale_bar"]
 
 TILE, GAP, LINE = 224, 6, 26
 PAPER, _INK, PART = (232, 232, 232), (40, 40, 40), (255, 0, 200)
 _BAR = 0.3  # of a tile's width, at most
+_HOLE = 5e-4  # of the image: smaller holes of a part are pixels that were not measured
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 Swatch: TypeAlias = tuple[Sequence[float] | None, str]
@@ -57,6 +58,14 @@ def outlined(picture: Image, part: Mask) -> Image:
     core = cv2.erode(inside, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     out[(inside > 0) & (core == 0)] = PART
     return out
+
+
+def whole(part: Mask) -> Mask:
+    """Fill the holes of a part that are too small to be seen, each of which would be a speck of outline."""
+    _, labels, found, _ = cv2.connectedComponentsWithStats((~part).astype(np.uint8), connectivity=4)
+    tiny = found[:, cv2.CC_STAT_AREA] <= max(1.0, _HOLE * part.size)
+    tiny[0] = False  # the part itself
+    return np.asarray(part | tiny[labels])
 
 
 def with_scale_bar(picture: Image, of: tuple[int, int], pixel: float, unit: str) -> Image:

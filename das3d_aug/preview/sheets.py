@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ from das3d_aug.preparation import (
     resolve_foreground,
 )
 from das3d_aug.preview.defects import defects_sheet
-from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, with_scale_bar
+from das3d_aug.preview.layout import PAPER, PART, Swatch, legend, line, outlined, row, whole, with_scale_bar
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import AnomalyPair, Policy, Recipe, find_foreground, synthesize
 from das3d_aug.textures import as_source
@@ -97,6 +98,11 @@ def contact_sheet(
     ndarray of uint8, shape (rows, columns, 3)
         RGB.
 
+    Warns
+    -----
+    UserWarning
+        What is there and not used (`das3d_aug.datasets.Dataset`).
+
     Raises
     ------
     ParameterError
@@ -104,12 +110,14 @@ def contact_sheet(
     FileError
         If the folder has no sample.
     Das3dError
-        If none of the samples can be drawn: what the first one raised.
+        If none of the samples can be drawn: what the first one raised, with its name.
     """
     _check_count(count)
     seed = check_seed(seed)
     target, recipe = parse_size(size), replace(recipe or Recipe(), dropout=0.0, probability=1.0)
     dataset = open_dataset(source, layout=layout, **dataset_options)
+    for sentence in dataset.warnings:
+        warnings.warn(f"{source}: {sentence}", stacklevel=2)
     entries = normal_entries(dataset)
     if not entries:
         return _as_they_are(dataset, count, on_failure)
@@ -162,7 +170,8 @@ def _as_they_are(dataset: Dataset, count: int, on_failure: OnFailure | None) -> 
 def _row(sample: Sample, pair: AnomalyPair, inside: Mask) -> list[Image]:
     """Return the pictures of one sample and their caption; a modality that is missing has empty tiles."""
     empty: Image = np.full((*sample.shape, 3), PAPER, np.uint8)
-    before_rgb = empty if sample.rgb is None else outlined(sample.rgb, inside)
+    line_of = whole(inside)
+    before_rgb = empty if sample.rgb is None else outlined(sample.rgb, line_of)
     depth = after = change = relief = relief_after = empty
     keys: list[tuple[int, tuple[Swatch, ...]]] = []
     if sample.depth is not None and pair.depth is not None and pair.delta is not None:
@@ -172,7 +181,7 @@ def _row(sample: Sample, pair: AnomalyPair, inside: Mask) -> list[Image]:
         scale = depth_scale(sample.depth, valid, core)
         delta = np.where(still_valid, pair.delta, 0)  # what is lost has no change
         relief, relief_after = shade(sample.depth, pair.depth, valid, core)
-        depth = outlined(colour_depth(sample.depth, valid, scale), inside)
+        depth = outlined(colour_depth(sample.depth, valid, scale), line_of)
         after = colour_depth(pair.depth, still_valid, scale)
         change = colour_delta(delta, float(np.abs(delta).max()))
         near, far = ends(sample, scale)
@@ -319,7 +328,8 @@ def _rows(
         try:
             rows += draw(index)
         except Das3dError as error:
-            failures.append(error)
+            named = isinstance(error, FileError) or str(error).startswith(entries[index].key)
+            failures.append(error if named else ParameterError(f"{entries[index].key}: {error}"))
             rows.append(line((f"{entries[index].key}   {error}",), columns))
             if on_failure is not None:
                 on_failure(entries[index].key, str(error))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from das3d_aug._arguments import check_number, check_option, check_whole
+from das3d_aug._arguments import ReadOnly, check_number, check_option, check_whole
 from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
@@ -55,8 +55,8 @@ class Defect:
         twentieth of what it says.
     seed : int
         64 bits, for all that is random in its shape.
-    values : dict
-        The kind's own numbers.
+    values : mapping of str to float
+        The kind's own numbers; read-only.
     texture : TexturePlan or None
         The foreign texture, of kinds that bring one.
     contrast : float
@@ -81,6 +81,9 @@ class Defect:
     softness: int = 0
     follows: bool = False
     where: Placement = "anywhere"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", ReadOnly(self.values))
 
     @classmethod
     def from_dict(cls, values: Any) -> Defect:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Any, TypeAlias
 
-from das3d_aug._arguments import check_number
+from das3d_aug._arguments import ReadOnly, check_number
 from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 
@@ -19,15 +19,8 @@ _LEAST = 1e-3  # of a normal distribution, that must lie between the ends
 _FORMS = "{ choice = [0.05, 0.3] } or { normal = [mean, deviation], within = [low, high] }"
 
 
-class Distribution(dict[str, tuple[float, ...]]):
-    """``choice``, or ``normal`` and ``within``; it can be hashed, as recipes can."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
-
-    def to_dict(self) -> dict[str, list[float]]:
-        """Return plain lists, ready for JSON and TOML."""
-        return {name: list(numbers) for name, numbers in self.items()}
+class Distribution(ReadOnly[tuple[float, ...]]):
+    """``choice``, or ``normal`` and ``within``."""
 
     def draw(self, stream: Stream) -> float:
         """Draw a number; a normal one takes one draw of the stream too, by the inverse of its distribution."""

@@ -20,8 +20,8 @@ from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.synthesis.plan import Plan
-from das3d_aug.synthesis.ranges import Distribution, Range, Span, as_range, as_span, draw_whole
-from das3d_aug.synthesis.weights import Weights, as_weights, weighted
+from das3d_aug.synthesis.ranges import Range, Span, as_range, as_span, draw_whole
+from das3d_aug.synthesis.weights import as_weights, weighted
 from das3d_aug.textures import draw_texture
 
 __all__ = ["Recipe"]
@@ -214,6 +214,11 @@ class Recipe:
             raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
         if not isinstance(self.relight, bool):
             raise ParameterError(f"relight must be true or false, got {quoted(self.relight)}")
+        idle = [f.name for f in dataclasses.fields(self) if f.name in _OF_KINDS and getattr(self, f.name) != f.default]
+        if self.kinds is None and idle:
+            raise ParameterError(
+                f"{idle[0]} is of kinds of defects, and there are none: give kinds too, as {{'dent': 1}}"
+            )
 
     @classmethod
     def realistic(cls, **changes: Any) -> Recipe:
@@ -312,9 +317,7 @@ class Recipe:
         if self.kinds is None:  # as recipes were before there were other kinds
             values = {name: value for name, value in values.items() if name not in _OF_KINDS}
         values = {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
-        values |= {name: dict(value) for name, value in values.items() if isinstance(value, Weights)}
-        values |= {name: value.to_dict() for name, value in values.items() if isinstance(value, Distribution)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: _plain(value) for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
@@ -341,6 +344,12 @@ class Recipe:
             return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})
         except ParameterError as error:
             raise FileError(path, str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:

@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from das3d_aug._arguments import check_number
+from das3d_aug._arguments import ReadOnly, check_number
 from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 
-__all__ = ["Weights", "as_weights", "weighted"]
+__all__ = ["as_weights", "weighted"]
 
 
-class Weights(dict[str, float]):
-    """Weights by name that can be hashed, as recipes can."""
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return hash(tuple(self.items()))
-
-
-def as_weights(field: str, value: Any, example: str, check_name: Callable[[str], object]) -> Weights:
+def as_weights(field: str, value: Any, example: str, check_name: Callable[[str], object]) -> ReadOnly[float]:
     """Check weights of a recipe's field, of which one must be above 0; ``check_name`` raises for an unknown name."""
     if not isinstance(value, Mapping) or not value:
         raise ParameterError(f"{field} must be weights by name, such as {{{example!r}: 1}}, got {quoted(value)}")
     for name in value:
         check_name(name)
-    weights = Weights({name: check_number(f"{field}.{name}", weight, 0, 1e9) for name, weight in value.items()})
+    weights = ReadOnly({name: check_number(f"{field}.{name}", weight, 0, 1e9) for name, weight in value.items()})
     if not any(weights.values()):
         raise ParameterError(f"{field} must have a weight above 0, all are 0")
     return weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from das3d_aug.files import contained, encode_tiff, read_plane
 from das3d_aug.runs.output_folder import keep_apart, write_files
 from das3d_ref.config import Config
 from das3d_ref.evaluation.record import Evaluation
-from das3d_ref.metrics import REPLICATES, mark, measure
+from das3d_ref.metrics import REPLICATES, Measured, mark, measure
 from das3d_ref.model import Detector
 from das3d_ref.model.inputs import DepthRange, Item
 from das3d_ref.model.score import image_score
@@ -275,7 +276,7 @@ def _evaluate(
         "image label": "folder",
         **protocol,
         "AUPRO": "every threshold, 8-connected regions, all pixels",
-        "intervals": f"middle 95 % of {REPLICATES} replicates, good and anomalous images drawn apart",
+        "intervals": _intervals_of(measured, [image["label"] for image in images]),
     }
     if as_published:
         protocol["AUPRO (100 thresholds)"] = "at normal pixels of equally spaced ranks"
@@ -289,6 +290,16 @@ def _evaluate(
         measured.curves,
         replicates=measured.replicates,
     )
+
+
+def _intervals_of(measured: Measured, labels: Sequence[bool]) -> str:
+    """Say how intervals were found, or why there are none."""
+    if not measured.intervals:
+        bad = sum(labels)
+        return f"none: they need two good and two anomalous images, and there are {len(labels) - bad} and {bad}"
+    text = f"middle 95 % of {REPLICATES} replicates, good and anomalous images drawn apart"
+    one_region = not math.isnan(measured.figures.get("P-AUROC", math.nan)) and "P-AUROC" not in measured.intervals
+    return text + ("; none of pixels, since one image alone has marked ones" if one_region else "")
 
 
 def map_name(key: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Verdicts:
     failures : tuple of (key, reason)
         The images that could not be judged.
     warnings : tuple of (key, reason)
-        Images that were judged in spite of something, such as a background that was kept.
+        Images that were judged in spite of something, such as a background that was kept; what is there and not used.
     judged, anomalous : int
         How many could, and how many of these are anomalous.
     """
@@ -154,7 +154,9 @@ def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Pr
     """
     keep_apart(out, dataset.root)
     samples = {entry.key: partial(dataset.open, entry) for entry in dataset.entries}
-    return _predict(detector, samples, out, progress)
+    found = _predict(detector, samples, out, progress)
+    listed = tuple((str(dataset.root), sentence) for sentence in dataset.warnings)
+    return replace(found, warnings=listed + found.warnings)
 
 
 def predict_pair(detector: Detector, image: Path, out: Path, **files: Any) -> Verdicts:

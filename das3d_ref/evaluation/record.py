@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug._arguments import as_float
 from das3d_aug.errors import FileError
 from das3d_aug.files import read_json
 from das3d_aug.runs.output_folder import to_json
@@ -91,10 +92,19 @@ class Evaluation:
         values = read_json(path, data=data)
         try:
             return cls(
-                figures={name: math.nan if figure is None else figure for name, figure in values["figures"].items()},
-                images=tuple({name: image[name] for name in _COLUMNS} for image in values["images"]),
+                figures={
+                    name: math.nan if figure is None else as_float(name, figure)
+                    for name, figure in values["figures"].items()
+                },
+                images=tuple(
+                    {name: image[name] for name in _COLUMNS} | {"score": as_float("score", image["score"])}
+                    for image in values["images"]
+                ),
                 protocol=values["protocol"],
-                intervals={name: (low, high) for name, (low, high) in values["intervals"].items()},
+                intervals={
+                    name: (as_float(name, low), as_float(name, high))
+                    for name, (low, high) in values["intervals"].items()
+                },
                 curves={name: (x, y) for name, (x, y) in values["curves"].items()},
                 date=str(values.get("date", "")),
             )

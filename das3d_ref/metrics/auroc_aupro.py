@@ -47,6 +47,7 @@ _AUPRO = tuple(f"AUPRO@{limit:g}" for limit in _LIMITS)
 _THRESHOLDS = 100
 _TOGETHER = 100  # replicates, to bound memory
 _POINTS = 500  # of a curve
+_FEWEST = 2  # images that tell how much images differ
 
 FIGURES = ("I-AUROC", "P-AUROC", "AP", "F1", *_AUPRO)
 """The names of what `evaluate_maps` returns; AP and F1, the best of all thresholds, are of pixels."""
@@ -154,7 +155,8 @@ def measure(
     An interval holds the middle 95 % of a figure in replicates of the test set: as many good and as many anomalous
     images, each drawn with replacement.  The I-AUROC of a replicate is exact, and so are the others if the anomalous
     pixels have at most 1000 values; of more, neighbours are taken as tied (`das3d_ref.metrics.counting.count`), which
-    moved no figure of a replicate by 0.001 in the tests.
+    moved no figure of a replicate by 0.001 in the tests.  Of one image alone nothing can be said about others: there is
+    no interval with fewer than two good or two anomalous images, and none of pixels unless two images have a region.
 
     Parameters
     ----------
@@ -189,6 +191,8 @@ def measure(
             figures |= dict(zip(PUBLISHED, published, strict=True))
         if counts.known:
             curves["PRO"] = _pro_curve(counts)
+    if marked is not None and sum(one.regions > 0 for one in marked) < _FEWEST:
+        by_image = None
     samples = _replicates(scores, labels, by_image, replicates, seed) if replicates else {}
     intervals = {name: found for name, sample in samples.items() if (found := interval(sample)) is not None}
     return Measured(figures, intervals, curves, samples)
@@ -273,7 +277,10 @@ def _roc(scores: Sequence[float], labels: Sequence[bool], times: Floats) -> tupl
 def _replicates(
     scores: Sequence[float], labels: Sequence[bool], by_image: Counts | None, replicates: int, seed: int
 ) -> dict[str, Floats]:
-    times = _draw(np.asarray(labels, bool), replicates, seed)
+    truth = np.asarray(labels, bool)
+    if min(np.count_nonzero(truth), np.count_nonzero(~truth)) < _FEWEST:
+        return {}
+    times = _draw(truth, replicates, seed)
     samples = {"I-AUROC": _area(*_roc(scores, labels, times), 1.0)}
     if by_image is not None:
         parts = [_figures(by_image.drawn(part)) for part in np.array_split(times, -(-replicates // _TOGETHER))]

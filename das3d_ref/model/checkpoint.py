@@ -22,7 +22,17 @@ from torch import Tensor
 from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import contained, read_json, write_atomic
 
-__all__ = ["FORMAT", "RUN", "STATE", "Checkpoint", "load_checkpoint", "load_state", "save_checkpoint", "save_state"]
+__all__ = [
+    "FORMAT",
+    "HEADER",
+    "RUN",
+    "STATE",
+    "Checkpoint",
+    "load_checkpoint",
+    "load_state",
+    "save_checkpoint",
+    "save_state",
+]
 
 FORMAT = 1
 HEADER, STATE, RUN = "detector.json", "training.safetensors", "training.json"

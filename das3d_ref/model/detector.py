@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib.metadata
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,16 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 import das3d_aug
-from das3d_aug._arguments import as_mask
+from das3d_aug._arguments import as_mask, check_finite
 from das3d_aug.colouring import colour_anomaly
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.write_checks import known_shapes
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import encode_png
 from das3d_aug.geometry import Camera
 from das3d_aug.preparation import padded_square, prepare_sample
 from das3d_ref.config import Config
-from das3d_ref.model.checkpoint import load_checkpoint
+from das3d_ref.model.checkpoint import HEADER, load_checkpoint
 from das3d_ref.model.encoder import Encoder
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, depth_channels, network_input, preparation_of
@@ -90,12 +89,15 @@ class Detector:
         self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.header = dict(header)
         self.config = Config.from_dict(header["config"])
-        self.threshold = float(header["threshold"])
-        if not math.isfinite(self.threshold):
-            raise ParameterError(f"threshold must be a finite number, got {self.threshold!r}")
+        self.threshold = check_finite("threshold", header["threshold"])
         self.calibration = Calibration(header["good_scores"]) if "good_scores" in header else None
         span = header["depth_range"]
-        self.depth_range = None if span is None else DepthRange(**span)
+        try:
+            self.depth_range = None if span is None else DepthRange(**span)
+        except (TypeError, ParameterError) as error:
+            raise ParameterError(f"depth_range must be low, high and unit, or null: {error}") from None
+        if not _is_names(header.get("anomalies", [])):
+            raise ParameterError(f"anomalies must be a list of digests, got {quoted(header['anomalies'])}")
         self.device = device
 
     @classmethod
@@ -125,6 +127,8 @@ class Detector:
                 network = build_network(Config.from_dict(checkpoint.header["config"]))
             network.load_state_dict(checkpoint.weights, assign=True)
             return cls(network.float(), checkpoint.header, device=where)
+        except ParameterError as error:
+            raise FileError(Path(folder) / HEADER, str(error)) from error
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]  # torch lists all weights
             raise FileError(
@@ -253,6 +257,10 @@ class Detector:
         """Return the anomaly map of a prepared image, float32, at its size."""
         images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
         return anomaly_map(self.network, images, precision=self.config.training.precision, device=self.device)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
 def build_network(config: Config) -> DAS3DNetwork | FeatureNetwork:

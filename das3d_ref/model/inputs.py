@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from das3d_aug.datasets import Sample
 from das3d_aug.datasets.prepared import Normalisation
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.geometry import move_along_rays, normals, to_unit
 from das3d_aug.preparation import Preparation, Prepared, depth_range
 from das3d_ref.config import Config
@@ -151,6 +151,11 @@ class DepthRange:
     low: float
     high: float
     unit: str
+
+    def __post_init__(self) -> None:
+        Normalisation(self.low, self.high)  # which checks them
+        if not isinstance(self.unit, str):
+            raise ParameterError(f"unit must be a name, got {quoted(self.unit)}")
 
     def normalisation(self, unit: str) -> Normalisation:
         """Return the map of this range to (0, 1) for depth in another unit."""

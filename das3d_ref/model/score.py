@@ -12,7 +12,7 @@ Both hold for images that are like those that were scored: the same parts, camer
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import cv2
@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from das3d_aug.errors import ParameterError
+from das3d_aug._arguments import check_finite
+from das3d_aug.errors import ParameterError, quoted
 
 __all__ = ["Calibration", "FalsePositives", "image_score"]
 
@@ -60,9 +61,11 @@ class Calibration:
     """
 
     def __init__(self, scores: Iterable[float]) -> None:
-        self.scores = sorted(map(float, scores))
-        if not self.scores or not all(map(math.isfinite, self.scores)):
-            raise ParameterError("scores must be finite numbers, at least one")
+        if isinstance(scores, str | Mapping) or not isinstance(scores, Iterable):
+            raise ParameterError(f"good_scores must be a list of numbers, got {quoted(scores)}")
+        self.scores = sorted(check_finite("good_scores", score) for score in scores)
+        if not self.scores:
+            raise ParameterError("good_scores must be at least one number, got none")
 
     def threshold(self, false_positives: float) -> float:
         """Return the lowest score above which at most this share of new good images is expected.
@@ -78,6 +81,11 @@ class Calibration:
             raise ParameterError(f"false_positives must be at least 0 and below 1, got {false_positives!r}")
         count = len(self.scores)
         return self.scores[min(count, math.ceil((count + 1) * (1 - false_positives) - 1e-9)) - 1]
+
+    @property
+    def least(self) -> float:
+        """Least share of new good images that a threshold can promise to call anomalous, 1 / (n + 1)."""
+        return 1 / (len(self.scores) + 1)
 
     def expected(self, threshold: float) -> FalsePositives:
         """Return which share of new good images is above a threshold that is one of the scores, or beside them."""

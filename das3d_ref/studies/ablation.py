@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from das3d_aug._arguments import as_float
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json, write_atomic
@@ -255,7 +256,8 @@ def _scores(out: Path, category: str, seeds: int) -> tuple[Scores, dict[str, boo
         path = out / "cells" / category / f"{_MODE}-{seed}" / "evaluation" / "evaluation.json"
         try:
             images = {
-                str(image["key"]): (float(image["score"]), bool(image["label"])) for image in read_json(path)["images"]
+                str(image["key"]): (as_float("score", image["score"]), bool(image["label"]))
+                for image in read_json(path)["images"]
             }
         except (KeyError, TypeError, ValueError) as error:
             raise FileError(path, "has no scores of its images; remove it and run the same command again") from error

@@ -105,6 +105,7 @@ def open_source(
     category: str | None = None,
     config: Config,
     cache: str | Path,
+    good: int = 0,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
@@ -125,6 +126,8 @@ def open_source(
         Its ``preparation`` says what is done.
     cache : path
         Where prepared images are kept.
+    good : int
+        How many good images are needed outside ``test/``, which is known before any is prepared.
     workers : int
         Processes that prepare.
     progress : callable, optional
@@ -137,7 +140,7 @@ def open_source(
     FileError
         If the data cannot be read, an image cannot be prepared, or it was prepared with other settings.
     ParameterError
-        If there is no such category, or none is named and there are several.
+        If there is no such category, none is named and there are several, or there are too few good images.
     """
     root = Path(data)
     dataset = open_dataset(root, **options)
@@ -148,6 +151,14 @@ def open_source(
         known = ", ".join(name for name in names if name) or "none by name"
         raise ParameterError(f"category {category!r} is not in {root}; there are {known}")
     marked = {entry.key for entry in dataset.entries if dataset.is_anomalous(entry)}  # before small masks shrink away
+    chosen = [entry for entry in dataset.entries if category in (None, entry.category)]
+    there = sum(entry.key not in marked and entry.split != "test" for entry in chosen)
+    if there < good:
+        raise ParameterError(
+            f"{root}: {there or 'no'} good image{'s' * (there > 1)} to learn from, and "
+            f"{good} {'is' if good == 1 else 'are'} needed ({dataset.how}); what a folder or a mask marks as anomalous "
+            "does not count, nor does test/"
+        )
     settings, decision = preparation_of(config), ""
     warnings: tuple[tuple[str, str], ...] = ()
     if dataset.layout == "prepared":
@@ -207,7 +218,11 @@ def _prepare(
     summary = prepare(folder, out, settings=settings, workers=workers, wait=True, progress=progress, **options)
     if summary.failures:
         first, *others = by_cause(summary.failures)
-        raise ParameterError(f"{first}; mend or remove what fails" + ("".join(f"; {other}" for other in others[:2])))
+        odd = [
+            text for about, text in summary.warnings if about != str(folder)
+        ]  # a wrong unit is why no plane is found
+        more = [*others[:2], *odd[:2]]
+        raise ParameterError(f"{first}; mend or remove what fails" + "".join(f"; {other}" for other in more))
     return summary.warnings
 
 

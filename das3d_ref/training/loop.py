@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
+from das3d_aug._arguments import as_float, check_whole
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_ref.config import Config
 from das3d_ref.config_sections import TrainingConfig
@@ -214,8 +215,9 @@ class Trainer:
             self.averaged.load_state_dict(groups["averaged"])
             self._restore_optimizer(groups["optimizer"])
             self.scaler.load_state_dict(about["scaler"])
-            self.step, self.best, self.header = about["step"], about["best"], about["header"]
-        except (KeyError, ValueError, RuntimeError) as error:
+            self.step, self.best = check_whole("step", about["step"], 0, 2**63 - 1), as_float("best", about["best"])
+            self.header = dict(about["header"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]  # torch lists all weights
             raise FileError(self.out / STATE, f"does not fit its run: {type(error).__name__} {reason}") from error
 

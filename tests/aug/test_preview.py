@@ -12,10 +12,10 @@ from das3d_aug.colouring import colour_delta, depth_scale
 from das3d_aug.datasets import open_dataset
 from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff, read_rgb
+from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_rgb
 from das3d_aug.generation import generate
 from das3d_aug.preview import contact_sheet, defects_sheet, shade
-from das3d_aug.preview.layout import PART, outlined, with_scale_bar
+from das3d_aug.preview.layout import PART, outlined, whole, with_scale_bar
 from das3d_aug.preview.sheets import ends
 from das3d_aug.synthesis import Recipe
 
@@ -135,6 +135,26 @@ def test_the_scale_bar_has_a_round_length_true_to_scale(pixel: float, pixels: in
     dark = (out[-11:-8] == 0).all(axis=(0, 2))
     assert dark.sum() == pytest.approx(pixels, abs=1)
     assert dark[8 : 8 + dark.sum()].all()
+
+
+@pytest.mark.parametrize("size", [(48, 64), (480, 640)])
+def test_scattered_holes_are_not_outlined_and_real_ones_are(size: tuple[int, int], tmp_path: Path) -> None:
+    rows, columns = np.mgrid[: size[0], : size[1]] / size[0]
+    solid = np.hypot(rows - 0.5, columns - 0.66) < 0.45
+    ring = solid & (np.hypot(rows - 0.5, columns - 0.66) > 0.1)
+    scattered = ring & (np.random.default_rng(0).random(size) > 0.03)
+    assert np.count_nonzero(whole(scattered) ^ ring) < 0.05 * np.count_nonzero(scattered ^ ring) + 30
+    blank = np.full((*size, 3), 200, np.uint8)
+    found = [int((outlined(blank, mask) == PART).all(axis=2).sum()) for mask in (solid, ring, whole(scattered))]
+    assert found[0] < found[1] < 1.1 * found[2] < 1.3 * found[1]
+    noisy = np.where(scattered, 0.5 - 0.02 * columns, 0).astype(np.float32)
+    put = {"rgb": encode_png(blank), "depth": encode_tiff(noisy), "foreground": encode_mask(scattered)}
+    for role, data in put.items():
+        (tmp_path / role).mkdir()
+        (tmp_path / role / ("a.tiff" if role == "depth" else "a.png")).write_bytes(data)
+    sheet = contact_sheet(tmp_path, count=1, recipe=Recipe(modality="depth"))
+    tile = sheet[60:-60, : sheet.shape[1] // 8]
+    assert int((tile == PART).all(axis=2).sum()) < 1.6 * found[1]
 
 
 def test_a_folder_of_anomalies_is_drawn_as_it_is(parts: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from das3d_cli.aug import main
@@ -17,7 +18,7 @@ from helpers.dumps import write_folder
 
 from das3d_aug import doctor
 from das3d_aug.datasets.demo import FAMILIES
-from das3d_aug.files import encode_tiff, read_plane, read_rgb
+from das3d_aug.files import encode_png, encode_tiff, read_plane, read_rgb
 from das3d_aug.synthesis.kinds import KINDS
 
 
@@ -67,7 +68,7 @@ def test_preview_writes_a_sheet(parts: Path, tmp_path: Path) -> None:
     done = run("preview", parts, "--out", tmp_path / "sheet.png")
     assert done.exit_code == 0, done.output
     assert done.stderr.count("das3d-aug: warning: ") == 1
-    assert "is not a PNG file" in done.stderr
+    assert "is empty, it has no byte" in done.stderr
 
 
 def test_recipe_file(parts: Path, tmp_path: Path) -> None:
@@ -145,6 +146,51 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     assert not list(out.rglob("*.partial"))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("preview", "parts", "--out"), ("kinds", "--out"), ("fit", "parts", "--sheet"), ("prepare", "parts", "--sheet")],
+    ids=lambda command: command[0],
+)
+def test_a_picture_is_called_what_it_is(command: tuple[str, ...], parts: Path, tmp_path: Path) -> None:
+    words = [parts if word == "parts" else word for word in command]
+    rest = ["--out", tmp_path / "prepared"] if command[0] == "prepare" else []
+    done = run(*words, tmp_path / "sheet.jpg", *rest)
+    assert done.exit_code == 2
+    assert "a PNG is written, so its name ends in .png, got 'sheet.jpg'" in done.stderr
+    assert not (tmp_path / "sheet.jpg").exists()
+
+
+@pytest.mark.parametrize("command", ["preview", "fit", "prepare"])
+def test_a_picture_is_not_written_among_the_data(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write_folder(tmp_path / "parts")
+    before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    flat = write_flat(tmp_path / "flat")
+    rest = {"preview": ["--out"], "fit": ["--sheet"], "prepare": ["--out", tmp_path / "out", "--sheet"]}[command]
+    for folder, picture in ((source, "rgb/p0.png"), (source, source / "depth/sheet.png"), (flat, "sheet.png")):
+        monkeypatch.chdir(folder)
+        done = run(command, ".", *rest, picture)
+        assert done.exit_code == 2
+        assert "among the data: write the picture elsewhere" in done.stderr
+    assert before == {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
+    assert run("preview", source, "--out", source / "sheet.png").exit_code == 0
+
+
+def write_flat(root: Path) -> Path:
+    root.mkdir()
+    for index in range(2):
+        (root / f"{index}.png").write_bytes(encode_png(np.full((48, 48, 3), 50 * index, np.uint8)))
+    return root
+
+
+def test_a_preview_of_samples_that_cannot_be_drawn_names_one(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "parts")
+    for path in (source / "depth").iterdir():
+        path.write_bytes(encode_tiff(np.full((48, 48), np.nan, np.float32)))
+    done = run("preview", source, "--out", tmp_path / "sheet.png")
+    assert done.exit_code == 2
+    assert done.stderr.startswith("das3d-aug: error: p0: depth has no valid pixel")
+
+
 def test_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("doctor")
     assert "numba" in done.stdout
@@ -163,6 +209,38 @@ def test_doctor_sees_that_no_kernel_would_run(monkeypatch: pytest.MonkeyPatch) -
     done = run("doctor")
     assert done.exit_code == 1
     assert "no kernel runs while NUMBA_DISABLE_JIT is set: unset it" in done.output
+
+
+def test_doctor_lists_plug_ins_and_what_keeps_them_from_working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "plug-ins        none" in run("doctor").stdout
+    (tmp_path / "doctored.py").write_text(
+        "from das3d_aug.datasets import Dataset\nfrom das3d_aug.synthesis.kinds import DefectKind, KINDS\n"
+        "import dataclasses\nclass Mine(Dataset): pass\nbubble = dataclasses.replace(KINDS['dent'], name='bubble')\n"
+    )
+    (tmp_path / "leaving.py").write_text("raise SystemExit('no licence')\n")
+    (tmp_path / "doctored-1.5.dist-info").mkdir()
+    (tmp_path / "doctored-1.5.dist-info/METADATA").write_text("Name: doctored\nVersion: 1.5\n")
+    (tmp_path / "doctored-1.5.dist-info/entry_points.txt").write_text(
+        "[das3d.layouts]\nmine = doctored:Mine\nleaves = leaving:Mine\nfolder = doctored:Mine\nstr = builtins:str\n"
+        "[das3d.kinds]\nbubble = doctored:bubble\nabsent = nowhere:kind\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("das3d_aug.synthesis.kinds.registry.KINDS", dict(KINDS))
+    done = run("doctor")
+    assert done.exit_code == 1
+    lines = [line for line in done.stdout.splitlines() if "plug-in" in line]
+    found = {line.split()[3]: line for line in lines}
+    assert len(found) == len(lines) == 6
+    assert {name: line[:4] for name, line in found.items()} == {
+        "mine:": "ok  ", "leaves:": "FAIL", "folder:": "FAIL", "str:": "FAIL", "bubble:": "ok  ", "absent:": "FAIL"
+    }  # fmt: skip
+    assert found["mine:"].endswith("das3d.layouts mine: doctored:Mine of doctored 1.5")
+    assert found["leaves:"].endswith("cannot be loaded: SystemExit no licence")
+    assert "its name is taken" in found["folder:"]
+    assert found["str:"].endswith("is not a subclass of das3d_aug.datasets.Dataset")
+    assert found["absent:"].endswith("cannot be loaded: No module named 'nowhere'")
 
 
 def test_doctor_names_the_missing_system_library(monkeypatch: pytest.MonkeyPatch) -> None:

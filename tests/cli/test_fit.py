@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 from das3d_cli.aug import main
+from das3d_cli.distances import show_gaps
 
 from das3d_aug.files import read_rgb
+from das3d_aug.fitting import Distance, Gap
 from das3d_aug.generation import write_demo_set
 from das3d_aug.synthesis import Recipe
 
@@ -83,6 +86,20 @@ def test_a_fit_that_brings_nothing_is_said(
 def test_few_samples_are_said(parts: Path) -> None:
     done = run("gap", parts, parts)
     assert "16 samples are few: the AUROC says little" in done.stderr
+    assert re.search(r"told apart: AUROC 0\.\d{3} ± 0\.\d{3} \(0\.5: not at all", done.stdout)
+
+
+def test_an_auroc_below_a_half_is_chance_and_one_that_is_not_known_no_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    distances = {"length": Distance(medians=(0.1, 0.2), wasserstein=0.5, ks=0.5)}
+    for auroc, said in (
+        (0.37, "AUROC 0.370 ± 0.143 (0.5: not at all, below 0.5 by chance)"),
+        (0.63, "AUROC 0.630 ± 0.143 (0.5: not at all),"),
+        (math.nan, "AUROC not known (fewer than two samples)"),
+    ):
+        show_gaps({"": Gap(defects=(8, 9), samples=(8, 8), distances=distances, auroc=auroc)})
+        assert said in capsys.readouterr().out
 
 
 def test_json_and_a_sheet_elsewhere(parts: Path, start: Path, tmp_path: Path) -> None:
@@ -100,6 +117,7 @@ def test_json_and_a_sheet_elsewhere(parts: Path, start: Path, tmp_path: Path) ->
     assert not (tmp_path / "r.png").exists()
     done = run("gap", parts, parts, "--json")
     assert json.loads(done.stdout)["result"]["distances"]["edge"]["ks"] == 0
+    assert 0 < json.loads(done.stdout)["result"]["auroc_error"] < 0.5
 
 
 def test_a_set_without_defects_is_refused_in_one_line(tmp_path: Path) -> None:

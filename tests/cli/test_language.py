@@ -47,6 +47,8 @@ def general(**_: object) -> None: ...
         ("name invalid=(65535, -1.5e+09); or not", "name --invalid 65535,-1.5e+09; or not"),
         ("the height 9 (unit=, depth_scale=) or (invalid=)", "the height 9 (--unit, --depth-scale) or (--invalid)"),
         ("use another out=", "use another --out"),
+        ("recipe.toml: size must be a range", "recipe.toml: size must be a range"),
+        ("scans/depth.json: depth_scale must be positive", "scans/depth.json: depth_scale must be positive"),
         # words that are no arguments here, though they look like names
         ("its size must be that of rgb", "its size must be that of rgb"),
         ("the unit of depth is m, the size is 3 x 4", "the unit of depth is m, the size is 3 x 4"),

@@ -66,12 +66,13 @@ def test_little_is_enough(tmp_path: Path, depths: tuple[np.ndarray, ...], settin
 @pytest.mark.parametrize(
     ("depths", "said"),
     [
-        ((DOME,), "two normal images are needed, one to learn from and one to validate with; there is 1"),
+        ((DOME,), "1 good image to learn from, and 2 are needed (rgb/ beside depth/)"),
+        ((FLAT,), "1 good image to learn from, and 2 are needed"),
         ((DOME, DOME, EMPTY), "parts/2: nothing is left: no pixel has a measured depth; mend or remove what fails"),
         ((FLAT,) * 3, "3 images, such as {}/0: no plane: everything lies within 0.005 m of the best one; --set prep"),
         ((DOME, NOISE), "keeps everything, --set preparation.foreground=all looks for no plane"),
     ],
-    ids=["one", "empty", "flat", "noise"],
+    ids=["one", "one flat", "empty", "flat", "noise"],
 )
 def test_too_little_is_one_sentence(tmp_path: Path, depths: tuple[np.ndarray, ...], said: str) -> None:
     source = write(tmp_path / "parts", *depths)
@@ -80,6 +81,35 @@ def test_too_little_is_one_sentence(tmp_path: Path, depths: tuple[np.ndarray, ..
     assert done.stderr.count("\n") == 1
     assert said.format(source) in done.stderr
     assert "prepared" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "baselines"])
+@pytest.mark.parametrize("told_by", ["masks", "folders", "test"])
+def test_a_set_without_a_good_image_says_so_before_all_else(tmp_path: Path, command: str, told_by: str) -> None:
+    below = {"masks": ".", "folders": "train/dent", "test": "test/good"}[told_by]
+    write(tmp_path / "parts" / below, FLAT, FLAT)  # no plane could be found either
+    if told_by == "masks":
+        for index in range(2):
+            put(tmp_path / f"parts/mask/{index}.png", encode_png((DOME < 590).astype(np.uint8) * 255))
+    data = ["--data"] if command == "train" else []
+    arguments = [command, *data, str(tmp_path / "parts"), "--unit", "mm", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"das3d-ref: error: {tmp_path}/parts: no good image to learn from, and ")
+    assert done.stderr.count("\n") == 1
+    assert "plane" not in done.stderr
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_where_no_plane_is_found_in_a_wrong_unit_the_unit_is_named(tmp_path: Path) -> None:
+    rough = [np.random.default_rng(seed).normal(0, 0.3, DOME.shape) for seed in range(3)]
+    source = write(tmp_path / "parts", *((DOME + noise).astype(np.float32) for noise in rough))
+    arguments = ["train", "--data", str(source), "--unit", "m", "--out", str(tmp_path / "model"), "--preset", "smoke"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "; mend or remove what fails; depth " in done.stderr
+    assert "as if mm were read as m: say --depth-scale 1000 and --unit m, or --unit mm" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_predict_has_what_its_errors_propose(tmp_path: Path) -> None:

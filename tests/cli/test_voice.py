@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from das3d_cli.aug import main as aug
@@ -17,6 +18,10 @@ from das3d_cli.program import Program
 from das3d_cli.ref import main as ref
 from das3d_cli.voice import voice
 from helpers.dumps import environment, write_mvtec
+
+from das3d_aug.datasets import open_dataset
+from das3d_aug.files import encode_png, encode_tiff
+from das3d_aug.generation import write_demo_set
 
 KEYS = ["program", "command", "exit_code", "error", "warnings", "failures", "result"]
 
@@ -82,6 +87,75 @@ def program(body: Any) -> Program:
         return body()
 
     return Program("tool", commands=[work])
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_a_function_warns_of_is_told_once_without_the_place_in_its_code(tmp_path: Path) -> None:
+    for kind in ("rgb", "depth"):
+        (tmp_path / "flat" / kind).mkdir(parents=True)
+    for index in range(2):
+        (tmp_path / f"flat/rgb/{index}.png").write_bytes(encode_png(np.full((48, 64, 3), 99, np.uint8)))
+        (tmp_path / f"flat/depth/{index}.tiff").write_bytes(encode_tiff(np.full((48, 64), 500, np.float32)))
+    for command in (
+        ("preview", tmp_path / "flat", "--out", tmp_path / "sheet.png"),
+        ("generate", tmp_path / "flat", "--out", tmp_path / "out", "--foreground", "all"),
+    ):
+        done = run(aug, *command)
+        assert done.exit_code == 0, done.output
+        lines = [line for line in done.stderr.splitlines() if "depth has no range" in line]
+        assert len(lines) == 1
+        assert lines[0].startswith("das3d-aug: warning: ")
+        assert "say --magnitude" not in done.stderr
+        assert ".py" not in done.stderr
+        assert all(line.startswith("das3d-aug: ") for line in done.stderr.splitlines())
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_is_there_and_not_read_is_told_by_every_command(tmp_path: Path) -> None:
+    data = tmp_path / "parts"
+    write_demo_set(data, families=("flange",), train=2, validation=1, good=1, per_defect=1, size=48)
+    (data / "flange/train/good/xyz/camera.zdf").write_bytes(b"x")
+    model, maps = tmp_path / "model", tmp_path / "maps"
+    for sample in open_dataset(data).select(split="test"):
+        (maps / sample.entry.key).parent.mkdir(parents=True, exist_ok=True)
+        (maps / f"{sample.entry.key}.tiff").write_bytes(encode_tiff(np.zeros(sample.shape, np.float32)))
+    train = ("--data", data, "--preset", "smoke", "--set=training.steps=1", "--set=training.validation_anomalies=2")
+    recipe = tmp_path / "start.toml"
+    recipe.write_text("kinds = { dent = 1.0 }\n")
+    for main, *command in (
+        (aug, "generate", data, "--out", tmp_path / "out"),
+        (aug, "prepare", data, "--out", tmp_path / "prepared"),
+        (aug, "preview", data, "--out", tmp_path / "sheet.png"),
+        (aug, "fit", data, "--out", tmp_path / "recipe.toml", "--recipe", recipe),
+        (aug, "gap", data, data),
+        (ref, "train", *train, "--out", model),
+        (ref, "evaluate", model, "--data", data),
+        (ref, "baselines", data, "--preset", "smoke", "--out", tmp_path / "baselines"),
+        (ref, "predict", model, data, "--out", tmp_path / "verdicts"),
+        (ref, "score", "--maps", maps, "--data", data),
+    ):
+        done = run(main, *command)
+        assert done.exit_code == 0, done.output
+        said = [
+            line for line in done.stderr.splitlines() if "camera.zdf: there, but not of a type that is read" in line
+        ]
+        assert len(said) == 1, (command[0], done.stderr)
+        assert ": warning: " in said[0]
+
+
+def test_a_name_cannot_break_or_colour_a_line(tmp_path: Path) -> None:
+    source = tmp_path / "parts"
+    (source / "rgb").mkdir(parents=True)
+    (source / "rgb/a\n\x1b[31mdas3d-aug: all is well.png").write_bytes(b"x")
+    done = run(aug, "generate", source, "--out", tmp_path / "out")
+    assert done.exit_code == 2
+    (source / "rgb/b.png").write_bytes(encode_png(np.full((48, 64, 3), 99, np.uint8)))
+    more = run(aug, "generate", source, "--out", tmp_path / "out")
+    assert more.exit_code == 1
+    assert "a\\n\\x1b[31mdas3d-aug: all is well.png: " in more.stderr
+    for said in (done.stderr, more.stderr):
+        assert "\x1b" not in said
+        assert said.count("\n") == len([line for line in said.splitlines() if line.startswith("das3d-aug: ")])
 
 
 def test_what_is_no_number_is_null_and_paths_are_text() -> None:

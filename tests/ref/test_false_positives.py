@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from das3d_cli.ref import main
+from helpers.dumps import put
 from helpers.runs import detector, parts
 
 from das3d_aug.datasets import open_dataset
@@ -68,11 +69,39 @@ def test_a_detector_of_an_older_version_keeps_its_threshold_and_promises_nothing
         found.allowing(0.1)
 
 
-@pytest.mark.parametrize("scores", [[], "high", [None], [float("nan")], 3, {"a": 1}])
+@pytest.mark.parametrize(
+    "scores",
+    [[], "high", [None], [float("nan")], [float("inf")], 3, {"a": 1}, None, [0.1, "0.1"], [True], [[0.1]]],
+    ids=str,
+)
 def test_scores_that_are_none_are_refused_in_a_sentence(model: Path, scores: object) -> None:
-    with pytest.raises(FileError, match="its weights and its settings do not fit") as caught:
+    with pytest.raises(FileError, match=r"detector\.json: good_scores must be ") as caught:
         Detector.load(with_header(model, good_scores=scores))
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_less_than_so_few_images_can_promise_is_warned_of(model: Path, tmp_path: Path) -> None:
+    arguments = ["predict", str(model), str(parts() / "potato"), "--out", str(tmp_path / "out"), "--false-positives"]
+    done = CliRunner().invoke(main, [*arguments, "0.1"])
+    assert done.exit_code == 0, done.output
+    said = "--false-positives 0.1 is less than the 16.7 % that the 5 good images of its validation can promise: "
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not CliRunner().invoke(main, [*arguments, "0.17"]).stderr
+
+
+def test_nothing_judged_promises_nothing(model: Path, tmp_path: Path) -> None:
+    put(tmp_path / "new/rgb/0.png", b"no image")
+    put(tmp_path / "new/depth/0.png", b"no image")
+    done = CliRunner().invoke(main, ["predict", str(model), str(tmp_path / "new"), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 1
+    assert "0 of 1 image judged" in done.stdout
+    assert "it calls" not in done.stdout
+    told = CliRunner().invoke(
+        main, ["predict", str(model), str(tmp_path / "new"), "--out", str(tmp_path / "out"), "--json"]
+    )
+    assert "false_positives" not in json.loads(told.stdout)["result"]
 
 
 def test_training_on_few_images_says_what_it_cannot_know(tmp_path: Path) -> None:

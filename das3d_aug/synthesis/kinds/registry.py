@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import entry_points
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, brief
 from das3d_aug.synthesis.kinds.base import DefectKind
 from das3d_aug.synthesis.kinds.contamination import contamination
 from das3d_aug.synthesis.kinds.crack import crack
@@ -85,6 +85,6 @@ def kind_named(name: str) -> DefectKind:
             register_kind(kind)
         except (Exception, SystemExit) as error:  # whatever a foreign module raises when it is imported
             raise ParameterError(
-                f"the plug-in {found[name].value} of kind {name!r} cannot be loaded: {error}"
+                f"the plug-in {found[name].value} of kind {name!r} cannot be loaded: {brief(str(error))}"
             ) from error
     return KINDS[name]

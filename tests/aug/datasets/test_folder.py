@@ -191,7 +191,7 @@ def test_the_command_line_passes_the_options(tmp_path):
         (["--depth-kind", "range"], 2, "--depth-kind is about depth/"),
         (["--encoding", "disparity"], 2, "--depth-scale is needed for --encoding disparity"),
     ):
-        done = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", str(tmp_path / "sheet.png"), *options])
+        done = CliRunner().invoke(main, ["preview", str(tmp_path), "--out", f"{tmp_path}.png", *options])
         assert done.exit_code == code, done.output
         assert word in done.output
 

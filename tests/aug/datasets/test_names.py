@@ -1,6 +1,7 @@
 """The rule of names in every layout of folders, and that nothing is dropped in silence."""
 
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -284,15 +285,36 @@ def test_notes_and_hidden_files_are_not_worth_a_word(tmp_path):
     assert open_dataset(root).warnings == ()
 
 
-def test_an_unknown_folder_says_what_it_holds(tmp_path):
-    save(tmp_path / "good" / "a.png", RGB)
-    (tmp_path / "a.exe").touch()
-    (tmp_path / "b.exe").touch()
-    with pytest.raises(FileError, match=r"no known layout .*; it holds good/, 2 \.exe$"):
+def test_an_unknown_folder_says_what_it_holds_and_what_is_expected_in_one_short_sentence(tmp_path):
+    (tmp_path / "lots").mkdir()
+    for name in ("a.exe", "b.exe"):
+        (tmp_path / name).touch()
+    expected = r"; expected is rgb/ beside depth/ .*, or one of docs/how-to/layouts\.md$"
+    for folder, holds in ((tmp_path, r"lots/, 2 \.exe"), (tmp_path / "lots", "nothing")):
+        with pytest.raises(FileError, match=rf"no known layout is found in it; it holds {holds}{expected}") as caught:
+            open_dataset(folder)
+        assert len(caught.value.reason) < 240
+    assert (Path(__file__).parents[3] / "docs/how-to/layouts.md").is_file()
+
+
+def test_a_layout_nearby_is_named(tmp_path):
+    for group in ("train/good", "train/dent", "test/good"):
+        for folder in ("rgb", "depth"):
+            save(tmp_path / "sets/parts" / group / folder / "a.png", RGB if folder == "rgb" else DEPTH)
+    for folder, near in ((".", "sets"), ("sets/parts/train", "sets/parts")):
+        with pytest.raises(FileError, match=f"there is one in {tmp_path / near}: give that folder") as caught:
+            open_dataset(tmp_path / folder)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("good", "bad"), [("OK", "NG"), ("good", "bad"), ("normal", "broken")])
+def test_good_beside_bad_is_no_advice_to_take_the_bad(tmp_path, good, bad):
+    for folder in (good, bad):
+        save(tmp_path / folder / "a.png", RGB)
+    with pytest.raises(
+        FileError, match=rf"one each: give one of these, such as .*/{good}, or put them into train/ and"
+    ):
         open_dataset(tmp_path)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(FileError, match=r"it holds nothing$"):
-        open_dataset(tmp_path / "empty")
 
 
 def test_names_that_are_not_utf_8(tmp_path):

@@ -104,7 +104,7 @@ def test_two_rows_of_one_key_are_refused(tmp_path: Path) -> None:
         ("depth", lambda path: tifffile.imwrite(path, np.ones((3, 4), np.uint16)), "prepared depth is float32"),
         ("depth", lambda path: tifffile.imwrite(path, np.ones((2, 4), np.float32)), "is 2 x 4, its partner"),
         ("gt", lambda path: cv2.imwrite(str(path), np.ones((3, 5), np.uint8)), "is 3 x 5, its partner"),
-        ("foreground", lambda path: path.write_bytes(b""), "is not a PNG file"),
+        ("foreground", lambda path: path.write_bytes(b""), "is empty"),
         ("rgb", lambda path: path.unlink(), "cannot be read"),
     ],
 )

@@ -11,7 +11,7 @@ import zlib
 
 import numpy as np
 import pytest
-from helpers.trees import MASK, RGB, TREES, XYZ, save
+from helpers.trees import DEPTH, MASK, RGB, TREES, XYZ, save
 
 from das3d_aug.datasets import LAYOUTS, open_dataset
 from das3d_aug.errors import FileError, ParameterError
@@ -81,9 +81,18 @@ def test_the_layout_is_found_and_says_how(root, layout, tree):
     assert sample.valid.dtype == bool
 
 
+def test_a_partner_that_is_turned_is_said_to_be(tmp_path):
+    save(tmp_path / "rgb/0.png", np.rot90(RGB))
+    save(tmp_path / "depth/0.png", DEPTH)
+    with pytest.raises(FileError, match=r"\(turned by 90 degrees\? pixels are read as they are stored\)$"):
+        open_dataset(tmp_path)[0]
+
+
 def test_a_wrong_name_is_refused_in_one_line(root, layout):
     for other in LAYOUTS.keys() - {layout}:
-        with pytest.raises(FileError, match=f"no known layout is found in it, looked for {other}: ") as caught:
+        with pytest.raises(
+            FileError, match=f"no known layout is found in it; it holds .*; layout='{other}' expects "
+        ) as caught:
             open_dataset(root, layout=other)
         assert caught.value.path == root
         assert "\n" not in str(caught.value)
@@ -195,7 +204,7 @@ def test_a_cut_file_is_named(root, tree):
         # a number in YAML that has lost its last digits is still a number
         for length in (0, 1, len(data) // 3, len(data) // 2, *([] if path.suffix == ".yaml" else [len(data) - 1])):
             path.write_bytes(data[:length])
-            refused(root, tree, path, "damaged|is not|expected")
+            refused(root, tree, path, "damaged|is not|is empty|expected")
         path.write_bytes(data)
     read(root, tree)
 

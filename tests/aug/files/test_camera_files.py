@@ -192,3 +192,24 @@ def test_geometry_still_knows_the_reader(tmp_path):
     assert Intrinsics.from_json(put(tmp_path / "a.json", {"K": K})) == CAMERA
     with pytest.raises(AttributeError, match="has no attribute 'read_cameras'"):
         _ = geometry.read_cameras
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, False),
+        ({"cx": -20.0}, False),
+        ({"fx": 5000.0, "fy": 5000.0}, False),
+        ({"cx": 6400.0}, True),
+        ({"cy": -300.0}, True),
+        ({"fx": 1e-9}, True),
+        ({"fy": 0.6}, True),
+        ({"fx": 6e5, "fy": 6e5}, True),
+    ],
+    ids=str,
+)
+def test_a_camera_that_hardly_fits_the_image_is_said(tmp_path, changes, said):
+    path = put(tmp_path / "camera.json", {"fx": 150.0, "fy": 150.0, "cx": 64.0, "cy": 48.0} | changes)
+    _, notes = read_camera_for(path, (96, 128))
+    assert bool(notes) == said
+    assert all("hardly fit an image of 128 x 96: is it the camera of this image?" in note for note in notes)

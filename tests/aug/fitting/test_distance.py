@@ -67,6 +67,19 @@ def test_the_classifier_is_that_of_scikit_learn() -> None:
     assert module._auroc(tied, label) == pytest.approx(roc_auc_score(label, tied))
 
 
+def test_the_error_of_the_auroc_is_about_its_spread_over_sets() -> None:
+    for count, length in ((60, 0.1), (60, 0.15), (24, 0.1), (200, 0.12)):
+        found = [gap(statistics(k, count), statistics(k + 100, count, length=length)) for k in range(16)]
+        spread, error = np.std([one.auroc for one in found]), np.median([one.auroc_error for one in found])
+        assert 0.5 * spread < error < 2 * spread, (count, length, spread, error)
+    assert np.isnan(gap(statistics(9, count=2), statistics(8)).auroc_error)
+    sure = gap(statistics(2, length=4.0), statistics(1))
+    assert sure.auroc == 1
+    assert sure.auroc_error == 0
+    single = gap(statistics(1, count=1, each=1), statistics(2, count=1, each=1))
+    assert np.isnan(single.wasserstein)
+
+
 def test_missing_figures_and_too_few_samples() -> None:
     one, other = statistics(7), statistics(8)
     flat = replace(one, height=np.full(60, np.nan))

@@ -243,6 +243,31 @@ def test_a_part_that_was_not_found_is_said(tmp_path: Path) -> None:
     assert not any("foreground='all'" in sentence for sentence in done.warnings)
 
 
+@pytest.mark.parametrize("defect", ["inverted", "whole"])
+def test_masks_that_mark_the_whole_image_are_what_is_wrong(tmp_path: Path, real: list[Sample], defect: str) -> None:
+    def spoilt(sample: Sample) -> Sample:
+        mask = sample.need("mask")
+        return replace(sample, mask=~mask if defect == "inverted" else np.ones_like(mask))
+
+    said = (
+        r"6 of 8 masks of labelled samples mark more than 90 % of the image: .* it may be inverted, or .* of the part"
+    )
+    source = folder(tmp_path / "most", PARTS, [*map(spoilt, real[:6]), *real[6:8]])
+    for refused in (lambda: fit_folder(source, recipe=START), lambda: gap_folders(source, source)):
+        with pytest.raises(FileError, match=said.replace("90 %", "90%")) as caught:
+            refused()
+        assert "foreground" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    done = fit_folder(folder(tmp_path / "one", PARTS, [spoilt(real[0]), *real[1:8]]), recipe=START)
+    assert (
+        [sentence for sentence in done.warnings if "mask" in sentence]
+        == [
+            sentence for sentence in done.warnings if sentence.startswith("1 of 8 masks of labelled samples marks more")
+        ]
+        != []
+    )
+
+
 def test_kinds_that_cannot_be_seen_are_refused_in_a_sentence(real: list[Sample]) -> None:
     bare = [replace(sample, rgb=None) for sample in real]
     good = [replace(sample, mask=None) for sample in bare]

@@ -18,7 +18,7 @@ from das3d_aug.datasets.demo import make_part
 from das3d_aug.files import encode_png, encode_tiff
 from das3d_aug.generation import Spread, generate
 from das3d_aug.generation.breakdown import Collected
-from das3d_aug.generation.measuring import pixel_area
+from das3d_aug.generation.measuring import depth_noise, pixel_area
 from das3d_aug.geometry import Intrinsics
 from das3d_aug.synthesis import Recipe
 
@@ -106,6 +106,11 @@ def warnings(*records: dict[str, Any]) -> list[str]:
         ({"severity": {"relative_depth_change": 1.5}}, "more than the part's own range"),
         ({"severity": {"relative_depth_change": 300.0}}, "more than 100 times the part's range"),
         ({"severity": {"relative_depth_change": 1e-4}}, "less than 1/1000"),
+        ({"part": {"noise": 0.334}}, "less than 3 times the noise of the part's own depth"),
+        (
+            {"unit": "m", "severity": {"depth_change": 0.001}, "part": {"low": 0.4, "high": 0.41, "noise": 4e-4}},
+            "noise",
+        ),
         ({"measured": {"pixels": 16}}, "at most 16 pixels are anomalous"),
         ({"part": {"low": 0.4, "high": 0.41}}, "its unit looks wrong"),
         ({"unit": "m", "part": {"low": 400.0, "high": 425.0}}, "its unit looks wrong"),
@@ -125,6 +130,8 @@ def test_what_looks_wrong_is_said_once_for_all_samples(changes: dict[str, Any], 
     [
         {"severity": {"relative_depth_change": 0.99}},
         {"measured": {"pixels": 17}},
+        {"part": {"noise": 0.333}},
+        {"part": {"noise": 9.0}, "kind": "rgb"},
         {"part": {"low": 400.0, "high": 400.0}},
         {"unit": "raw", "part": {"low": 1.0, "high": 65535.0}},
         {"part": {"share": 0.94, "how": "all"}},
@@ -136,6 +143,56 @@ def test_what_looks_wrong_is_said_once_for_all_samples(changes: dict[str, Any], 
 )
 def test_what_is_asked_for_or_plausible_is_not_said(changes: dict[str, Any]) -> None:
     assert warnings(*(record(**changes) for _ in range(6))) == []
+
+
+ROWS, COLUMNS = np.mgrid[:60, :80].astype(np.float64)
+SURFACES = {
+    "plane": 500 + 0.3 * ROWS - 0.2 * COLUMNS,
+    "sphere": 600 - np.sqrt(np.maximum(120.0**2 - (ROWS - 30) ** 2 - (COLUMNS - 40) ** 2, 0)),
+    "steps": 500 + 30 * (COLUMNS > 40) - 12 * (ROWS > 20),
+    "small": 0.5 + ROWS * 1e-5,
+}
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.5, 3.0])
+@pytest.mark.parametrize("surface", SURFACES)
+def test_noise_of_depth_is_found_on_any_surface(surface: str, sigma: float) -> None:
+    random = np.random.default_rng(4)
+    depth = SURFACES[surface] + random.normal(0, sigma / 1000 if surface == "small" else sigma, ROWS.shape)
+    sigma /= 1000 if surface == "small" else 1
+    depth[random.random(depth.shape) < 0.05] = 0
+    depth[5, 5:9] = np.nan
+    depth[40:43, 60:63] += 100
+    everywhere = np.ones(depth.shape, bool)
+    slack = 0.3 if (surface, sigma) == ("sphere", 0.01) else 0.15
+    assert depth_noise(depth.astype(np.float64), everywhere) == pytest.approx(sigma, rel=slack)
+    half = COLUMNS < 30
+    depth[:, 35:] += random.normal(0, 50 * sigma, depth[:, 35:].shape)
+    assert depth_noise(depth, half) == pytest.approx(sigma, rel=2 * slack)
+
+
+def test_no_noise_is_none_and_little_says_nothing() -> None:
+    everywhere = np.ones(ROWS.shape, bool)
+    assert depth_noise(np.round(500 + 0.05 * ROWS), everywhere) == 0
+    assert depth_noise(SURFACES["plane"], everywhere) < 1e-6
+    assert depth_noise(np.random.default_rng(0).uniform(1, 2, (9, 9)), np.ones((9, 9), bool)) == 0
+    assert depth_noise(np.ones((2, 80)), np.ones((2, 80), bool)) == 0
+
+
+@pytest.mark.parametrize(
+    ("noise", "recipe", "said"), [(0.002, None, True), (0.0, None, False), (0.0, "realistic", False)]
+)
+def test_defects_that_sink_into_noise_are_said_once(
+    tmp_path: Path, noise: float, recipe: str | None, said: bool
+) -> None:
+    for index in range(4):
+        part = make_part("biscuit", seed=0, index=index, size=128)
+        depth = part.depth + np.random.default_rng(index).normal(0, noise, part.depth.shape).astype(np.float32)
+        put(tmp_path / f"parts/rgb/{index}.png", encode_png(part.rgb))
+        put(tmp_path / f"parts/depth/{index}.tiff", encode_tiff(np.where(part.valid, depth, 0).astype(np.float32)))
+    drawn = None if recipe is None else Recipe.named(recipe)
+    found = generate(tmp_path / "parts", tmp_path / "out", recipe=drawn, count=24, unit="m", foreground="auto").warnings
+    assert len([sentence for _, sentence in found if "noise of the part's own depth" in sentence]) == said
 
 
 def test_a_few_samples_are_chance() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,23 @@ def test_no_defect_is_put_on_another(tmp_path: Path) -> None:
     generate(write_folder(tmp_path / "parts"), tmp_path / "out", count=3)
     with pytest.raises(FileError, match="folders or masks say that all are anomalous"):
         generate(tmp_path / "out", tmp_path / "again")
+
+
+def test_a_sample_of_which_hardly_a_pixel_is_anomalous_does_not_count(tmp_path: Path) -> None:
+    parts, recipe = write_folder(tmp_path / "parts"), Recipe(area=(0.001, 0.02), sigma=(0.3, 0.5), dropout=0.0)
+
+    def pixels(out: Path) -> list[int]:
+        return [json.loads(path.read_text())["measured"]["pixels"] for path in recipes(out)]
+
+    generate(parts, tmp_path / "plain", recipe=recipe, per_image=20)
+    assert {1, 2, 3} & set(pixels(tmp_path / "plain"))
+    assert generate(parts, tmp_path / "counted", recipe=recipe, count=60).written == 60
+    assert min(pixels(tmp_path / "counted")) >= 4
+    specks = Recipe(area=(1e-4, 1e-3), sigma=(0.1, 0.2), dropout=0.0)
+    ((_, reason),) = generate(
+        write_folder(tmp_path / "one", count=1), tmp_path / "none", recipe=specks, count=1
+    ).failures
+    assert " have fewer than 4 anomalous pixels; raise the recipe's area" in reason
 
 
 @pytest.mark.parametrize("written_as", ["mvtec3d", "webdataset"])
@@ -86,13 +104,14 @@ def test_a_flat_part_and_an_empty_foreground_are_named(tmp_path: Path) -> None:
     parts = write_folder(tmp_path / "parts", count=1)
     put(parts / "depth/p0.tiff", encode_tiff(np.full((48, 48), 0.5, np.float32)))
     recipe = Recipe(modality="depth", dropout=0.0)
-    with pytest.warns(UserWarning, match="depth has no range"):
-        summary = generate(parts, tmp_path / "flat", recipe=recipe, count=1)
+    warned = generate(parts, tmp_path / "warned", recipe=replace(recipe, modality="rgbd"), workers=2).warnings
+    assert ("1 source", "depth has no range") in [(about, text[:18]) for about, text in warned]
+    summary = generate(parts, tmp_path / "flat", recipe=recipe, count=1)
     assert "magnitude_unit='depth'" in summary.failures[0][1]
     (reason,) = (why for _, why in generate(parts, tmp_path / "none", count=1, foreground="plane").failures)
     assert "nothing stands out of the background" in reason
 
 
 def test_count_takes_the_place_of_per_image(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="count takes the place of per_image"):
+    with pytest.raises(ParameterError, match="count= takes the place of per_image="):
         generate(write_folder(tmp_path / "parts", count=1), tmp_path / "out", count=3, per_image=2)

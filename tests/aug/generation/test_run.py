@@ -313,9 +313,18 @@ def test_a_folder_without_normal_samples_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_folder_whose_images_lie_deeper_is_not_said_to_be_anomalous(parts: Path, tmp_path: Path) -> None:
+    for role in ("rgb", "depth"):
+        (tmp_path / "deep" / role / "camera0").mkdir(parents=True)
+        (tmp_path / "deep" / role / "camera0/0.png").write_bytes(b"x")
+    with pytest.raises(FileError, match=r"has no sample .*; what lies in folders below is not") as caught:
+        generate(tmp_path / "deep", tmp_path / "out")
+    assert "anomalous" not in str(caught.value)
+
+
 def test_a_folder_of_which_nothing_can_be_read_is_refused(parts: Path, tmp_path: Path) -> None:
     for path in parts.rglob("rgb/*.png"):
         path.write_bytes(b"")
-    with pytest.raises(FileError, match=r"\.png: is not a PNG file.*\(nor can any other normal sample be read\)"):
+    with pytest.raises(FileError, match=r"\.png: is empty, it has no byte \(nor can any other normal sample be read\)"):
         generate(parts, tmp_path / "out")
     assert not (tmp_path / "out").exists()

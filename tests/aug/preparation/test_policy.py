@@ -15,7 +15,7 @@ from helpers.tables import CAMERA, NORMAL, demo_sample, table_with_box
 from das3d_aug.datasets import Entry, Sample, open_dataset
 from das3d_aug.datasets.demo import FAMILIES
 from das3d_aug.errors import FileError, ForegroundError, ParameterError
-from das3d_aug.files import encode_png, encode_tiff
+from das3d_aug.files import encode_mask, encode_png, encode_tiff
 from das3d_aug.preparation import Preparation, prepare, prepare_sample, resolve_foreground
 from das3d_aug.preview import preparation_sheet
 
@@ -54,6 +54,8 @@ def road(root: Path, *, good: int = 3, camera: bool = True, amplitude: float = 4
     depths = {f"train/good/{index}": relief(amplitude, seed=index) for index in range(good)}
     depths["train/good/9"] = with_stone(relief(amplitude, seed=9))
     depths["test/stone/0"] = with_stone(relief(amplitude, seed=10))
+    stone = depths["test/stone/0"] != relief(amplitude, seed=10)
+    put(root / "test/stone/mask/0.png", encode_mask(stone))
     return write(root, depths, camera=camera)
 
 

@@ -1,6 +1,8 @@
+import copy
 import dataclasses
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -128,3 +130,44 @@ def test_streams_are_uniform_and_unrelated():
 def test_recipe_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().sigma = (1, 2)
+
+
+def test_weights_and_values_stay_as_they_were_checked():
+    given = {"dent": 1.0, "crack": 2.0}
+    recipe = Recipe(kinds=given)
+    given["dent"] = -1.0
+    defect = recipe.draw((64, 80), seed=0).defects.items[0]
+    for numbers in (recipe.kinds, defect.values):
+        before = dict(numbers)
+        for change in (
+            lambda numbers: numbers.__setitem__("dent", -5), lambda numbers: numbers.__delitem__(next(iter(numbers))),
+            lambda numbers: numbers.__ior__({"x": 1}), lambda numbers: numbers.update(x=1),
+            lambda numbers: numbers.pop("dent", 0), lambda numbers: numbers.popitem(),
+            lambda numbers: numbers.setdefault("x", 1), lambda numbers: numbers.clear(),
+        ):  # fmt: skip
+            with pytest.raises(TypeError, match="read-only"):
+                change(numbers)
+        assert numbers == before
+    for same in (
+        pickle.loads(pickle.dumps(recipe)), copy.deepcopy(recipe), dataclasses.replace(recipe),
+        Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))), Recipe(kinds={"crack": 2, "dent": 1}),
+    ):  # fmt: skip
+        assert same == recipe
+        assert hash(same) == hash(recipe)
+        with pytest.raises(TypeError, match="read-only"):
+            same.kinds["dent"] = 3.0
+    assert json.loads(json.dumps(dataclasses.asdict(recipe)["kinds"])) == {"dent": 1, "crack": 2}
+    assert repr(recipe) == "Recipe(kinds={'dent': 1.0, 'crack': 2.0})"
+    assert pickle.loads(pickle.dumps(defect)) == defect
+    assert hash(recipe.draw((64, 80), seed=0)) == hash(recipe.draw((64, 80), seed=0))
+
+
+@pytest.mark.parametrize(
+    "idle", [{"size": (0.1, 0.2)}, {"height": (0.1, 0.2)}, {"count": (1, 9)}, {"relight": False},
+             {"length_unit": "mm", "size": (1, 2), "height": (1, 2)}], ids=str,
+)  # fmt: skip
+def test_what_means_nothing_without_kinds_is_refused(idle):
+    with pytest.raises(ParameterError, match="is of kinds of defects, and there are none"):
+        Recipe(**idle)
+    assert Recipe(kinds={"dent": 1}, **idle) == Recipe.from_dict(Recipe(kinds={"dent": 1}, **idle).to_dict())
+    assert Recipe(count=[1, 3], relight=True, size=None) == Recipe()

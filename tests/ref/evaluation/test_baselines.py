@@ -141,6 +141,11 @@ def test_the_command_prints_a_table_and_writes_json(tmp_path):
         line = next(line for line in done.stdout.splitlines() if line.strip().startswith(name))
         assert f"{found['figures']['I-AUROC']:.3f}" in line
         assert len(found["images"]) == 10
+    told = CliRunner().invoke(
+        main, [*arguments, "--cache", str(workplace() / "prepared"), "--set=preparation.size=48", "--json"]
+    )
+    result = json.loads(told.stdout)["result"]
+    assert result["baselines"]["aligned PCA"]["I-AUROC"] == saved["aligned PCA"]["figures"]["I-AUROC"]
 
 
 def test_an_encoder_that_is_not_there_is_one_line():

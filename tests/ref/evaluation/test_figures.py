@@ -158,6 +158,12 @@ def test_other_results_are_refused(tmp_path):
     assert "evaluation.json: " in mistake(tmp_path / "empty")
     write_atomic(tmp_path / "damaged/evaluation.json", b"{}")
     assert "is not an evaluation" in mistake(tmp_path / "damaged")
+    whole = {"figures": {"I-AUROC": 0.9}, "images": [], "protocol": {}, "intervals": {}, "curves": {}}
+    Evaluation.from_json(json.dumps(whole).encode())
+    image = {"key": "a", "defect": "", "label": True, "score": "0.1", "verdict": None}
+    for lie in ({"figures": {"I-AUROC": "0.9"}}, {"intervals": {"I-AUROC": [0.1, True]}}, {"images": [image]}):
+        with pytest.raises(FileError, match="is not an evaluation"):
+            Evaluation.from_json(json.dumps(whole | lie).encode())
     other = json.loads(evaluation(dataset).to_json().replace(b"potato/test", b"leek/test"))
     write_atomic(tmp_path / "other/evaluation.json", json.dumps(other).encode())
     assert "names leek/test/" in mistake(tmp_path / "other")

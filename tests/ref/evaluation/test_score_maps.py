@@ -218,6 +218,21 @@ def test_score_prints_the_figures_and_writes_the_folder(tmp_path):
     assert len(list((tmp_path / "out" / "maps").rglob("*.tiff"))) == len(maps)
 
 
+def test_one_good_image_gives_no_interval_and_that_is_said(tmp_path):
+    data = shutil.copytree(parts(), tmp_path / "data")
+    for path in data.glob("*/test/good/*/001.*"):
+        path.unlink()
+    write_maps(tmp_path / "maps")
+    done = run("--maps", tmp_path / "maps", "--data", data, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    said = "none: they need two good and two anomalous images, and there are 1 and 8"
+    assert f"95 % intervals: {said}\n" in done.stdout
+    assert done.stdout.splitlines()[0].split() == ["figure", "value"]
+    found = Evaluation.from_json((tmp_path / "out" / "evaluation.json").read_bytes())
+    assert (found.intervals, found.protocol["intervals"]) == ({}, said)
+    assert said in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_figure_that_cannot_be_said_is_not_printed_as_a_number(capsys):
     show_figures(Evaluation({"I-AUROC": 0.5, "AP": math.nan}, (), {}, {"I-AUROC": (0.25, 1.0)}))
     assert capsys.readouterr().out == (

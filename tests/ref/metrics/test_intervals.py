@@ -64,20 +64,35 @@ def test_intervals_hold_their_figures_and_repeat_with_the_seed():
 
 
 def test_intervals_of_what_does_not_vary_have_no_width():
-    maps, masks, scores, labels = large_set(2)
-    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
-    one_each = measure(scores, labels, maps=maps, marked=marked, replicates=50)
-    assert all(high - low < 1e-12 for low, high in one_each.intervals.values())
+    _, masks, _, labels = large_set(4)
     perfect = [mask.astype(np.float32) for mask in masks]
     marked = [mark(*pair, name="") for pair in zip(perfect, masks, strict=True)]
-    found = measure([0, 1], labels, maps=perfect, marked=marked, replicates=50)
+    found = measure([0, 1, 0, 1], labels, maps=perfect, marked=marked, replicates=50)
     assert all(interval == pytest.approx((1, 1)) for interval in found.intervals.values())
+
+
+@pytest.mark.parametrize(("good", "bad"), [(1, 1), (1, 5), (5, 1), (2, 2)])
+def test_one_image_of_a_class_says_nothing_of_others(good, bad):
+    maps, masks, scores, labels = large_set(12)
+    chosen = [k for k in range(12) if not labels[k]][:good] + [k for k in range(12) if labels[k]][:bad]
+    maps, masks, scores, labels = ([one[k] for k in chosen] for one in (maps, masks, scores, labels))
+    marked = [mark(*pair, name="") for pair in zip(maps, masks, strict=True)]
+    found = measure(scores, labels, maps=maps, marked=marked, replicates=50)
+    assert tuple(found.intervals) == (FIGURES if min(good, bad) > 1 else ())
+    assert tuple(found.figures) == FIGURES
+
+
+def test_one_image_with_a_region_says_nothing_of_the_pixels_of_others():
+    image, empty = np.arange(36, dtype=np.float32).reshape(6, 6), np.zeros((6, 6), bool)
+    marked = [mark(image, one, name="") for one in (empty, empty, empty, image > 30)]
+    found = measure([0, 1, 2, 3], [False, False, True, True], maps=[image] * 4, marked=marked, replicates=50)
+    assert tuple(found.intervals) == ("I-AUROC",)
 
 
 def test_replicates_without_a_region_do_not_count():
     image, empty = np.arange(36, dtype=np.float32).reshape(6, 6), np.zeros((6, 6), bool)
-    mask = empty.copy()
-    mask[5] = True
-    marked = [mark(image, one, name="") for one in (empty, empty, mask)]
-    found = measure([0, 1, 2], [False, True, True], maps=[image] * 3, marked=marked, replicates=50)
+    labels = [False, False, True, True, True]
+    marked = [mark(image, one, name="") for one in (empty, empty, empty, image > 30, image > 32)]
+    found = measure([0, 1, 2, 3, 4], labels, maps=[image] * 5, marked=marked, replicates=200)
     assert not any(math.isnan(end) for interval in found.intervals.values() for end in interval)
+    assert tuple(found.intervals) == FIGURES

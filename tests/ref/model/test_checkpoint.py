@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers.runs import detector, picture
+from helpers.runs import detector, picture, settings, source
 
 from das3d_aug.errors import FileError, ParameterError
 from das3d_ref import Detector
 from das3d_ref.model import load_checkpoint
 from das3d_ref.model.checkpoint import load_state, save_checkpoint, save_state
+from das3d_ref.training.loop import Trainer
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 WEIGHTS = {"a": torch.arange(6.0).reshape(2, 3), "b.c": torch.tensor(7)}
@@ -163,9 +164,20 @@ def test_headers_that_lie(copied, tmp_path):
         "size mismatch ": {"config": config | {"network": config["network"] | {"width": 8 * 10**5}}},
         "is no setting": {"config": config | {"modes": 1}},
         "must be a section": {"config": []},
-        "could not convert": {"threshold": "high"},
-        "float": {"threshold": None},
+        "threshold must be a number, got 'high'": {"threshold": "high"},
+        "threshold must be a number, got '0.5'": {"threshold": "0.5"},
+        "threshold must be a number, got True": {"threshold": True},
+        "threshold must be a number, got None": {"threshold": None},
+        "threshold must be a finite number, got nan": {"threshold": math.nan},
         "unexpected keyword": {"depth_range": {"near": 1}},
+        "depth_range must be low, high and unit": {"depth_range": 3},
+        "low must be a finite number, got '0.1'": {"depth_range": {"low": "0.1", "high": 1, "unit": "m"}},
+        "high must be a finite number, got True": {"depth_range": {"low": 0.1, "high": True, "unit": "m"}},
+        "high must be a finite number, got nan": {"depth_range": {"low": 0.1, "high": math.nan, "unit": "m"}},
+        "0 <= low <= high": {"depth_range": {"low": 2, "high": 1, "unit": "m"}},
+        "unit must be a name": {"depth_range": {"low": 1, "high": 2, "unit": 3}},
+        "anomalies must be a list of digests": {"anomalies": "abc"},
+        "anomalies must be a list of digests ": {"anomalies": [3]},
         "does not name": {"weights": 3},
         "leads outside": {"weights": "../outside.safetensors"},
     }
@@ -181,6 +193,19 @@ def test_headers_that_lie(copied, tmp_path):
         (copied / "detector.json").write_text(json.dumps(edited))
         with pytest.raises(FileError, match=missing):
             Detector.load(copied)
+
+
+@pytest.mark.parametrize("values", [{"step": "4"}, {"step": True}, {"best": "high"}, {"best": None}, {"header": 3}])
+def test_a_state_that_lies_is_refused(tmp_path, values):
+    run = settings(training__steps=8)
+    trainer = Trainer(source(run), tmp_path, config=run)
+    trainer._save()
+    about, tensors = load_state(tmp_path)
+    trainer.restore()
+    save_state(tmp_path, {name: value for name, value in about.items() if name != "format"} | values, tensors)
+    with pytest.raises(FileError, match="does not fit its run") as caught:
+        trainer.restore()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_folder_without_a_detector(tmp_path):
