@@ -29,7 +29,7 @@ from das3d_aug.textures import TextureSource, colour_matrix, sharpness, tone_tab
 
 __all__ = ["Composed", "compose", "with_texture_names"]
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # Rec. 601
+_LUMA = (np.float32(0.299), np.float32(0.587), np.float32(0.114))  # Rec. 601
 _LIMITS = {np.uint16: (1.0, 65535.0), np.float32: (1e-37, 3e38), np.float64: (1e-37, 3e38)}
 
 
@@ -64,7 +64,7 @@ def compose(
 
     def texture(defect: Defect, foot: NDArray[np.bool_], top: int, left: int) -> NDArray[np.float32]:
         foreign = _texture(source, defect, foot, top, left)
-        return foreign if image is None or image.ndim == 3 else np.repeat((foreign @ _LUMA)[:, :, None], 3, axis=2)
+        return foreign if image is None or image.ndim == 3 else _grey(foreign)
 
     for number, defect in enumerate(defects.items, start=1):
         scene.put(defect, number, texture if defect.texture is not None and image is not None else None)
@@ -78,6 +78,12 @@ def compose(
         z = depth.copy()
         _store_depth(z[window], back(scene.depth[window]), where, scene.threshold)
     return Composed(rgb, z, scene.owner, window)
+
+
+def _grey(colour: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the luma in all three channels; without a matrix product, whose rounding differs from CPU to CPU."""
+    red, green, blue = (colour[:, :, k] * weight for k, weight in enumerate(_LUMA))
+    return np.repeat((red + green + blue)[:, :, None], 3, axis=2)
 
 
 def _window(owner: NDArray[np.uint16]) -> tuple[slice, slice]:

@@ -20,6 +20,8 @@ __all__ = ["brightness", "estimate_light", "smooth_surface"]
 
 _DARKEST, _BRIGHTEST = np.float32(0.25), np.float32(1.9)
 _OCCLUSION = 0.6
+_SAMPLES = 4096  # slopes from which the light is estimated
+_GENTLE = 9.0  # squared slope; what is steeper is an edge
 _STEEPEST = 60.0  # degrees of the light from the camera's axis
 
 
@@ -113,26 +115,81 @@ def estimate_light(
         Width of a pixel on the part, in the unit of the depth.
     """
     smooth = smooth_surface(depth, inside, 2)
-    measured = inside & (smooth > 0)
-    core = measured[1:-1, 1:-1] & measured[:-2, 1:-1] & measured[2:, 1:-1] & measured[1:-1, :-2] & measured[1:-1, 2:]
-    some = np.flatnonzero(core)
-    rows, columns = np.divmod(some[:: max(1, some.size // 4096)], core.shape[1])
-    rows, columns = rows + 1, columns + 1
-    dy = ((smooth[rows + 1, columns] - smooth[rows - 1, columns]) / (2 * pitch)).astype(np.float64)
-    dx = ((smooth[rows, columns + 1] - smooth[rows, columns - 1]) / (2 * pitch)).astype(np.float64)
-    bright = (rgb[rows, columns] @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float64)
-    flat = np.hypot(dy, dx) < 3
-    if flat.sum() < 64:
+    count, bright, dy, dx, yy, xy, xx, by, bx, bb = _moments(rgb, smooth, inside, 2 * pitch, _SAMPLES)
+    if count < 64:
         return None
-    design = np.stack([np.ones(int(flat.sum())), dy[flat], dx[flat]], axis=1)
-    found, *_ = np.linalg.lstsq(design, bright[flat], rcond=None)
-    explained = 1 - ((bright[flat] - design @ found) ** 2).sum() / max(
-        ((bright[flat] - bright[flat].mean()) ** 2).sum(), 1e-12
-    )
-    a, b, c = found
+    # The line through the mean: a plane b dZ/dy + c dZ/dx, whose normal equations are two.
+    trace, det = yy + xx, yy * xx - xy * xy
+    if det > 1e-9 * trace * trace:
+        b, c = (xx * by - xy * bx) / det, (yy * bx - xy * by) / det
+    elif trace > 0:  # all slopes point one way: nothing is known of the other
+        b, c = by / trace, bx / trace
+    else:
+        return None
+    a = bright - b * dy - c * dx
+    explained = (b * by + c * bx) / max(bb, 1e-12)
     side, limit = math.hypot(b, c), math.tan(math.radians(_STEEPEST))
     if a <= 0 or side < 1e-9 or explained < 0.05:
         return None
     side = min(side / a, limit) / side
     length = math.sqrt(1 + (b * side) ** 2 + (c * side) ** 2)
     return b * side / length, c * side / length, 1 / length
+
+
+@kernel
+def _moments(rgb, smooth, inside, run, most):
+    """Return how many slopes were looked at, the means of luminance and slopes, and their centred moments.
+
+    The slopes are those of every n-th pixel whose neighbours are measured too, about ``most``, unless they are steep.
+    """
+    height, width = smooth.shape
+    total = 0
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            total += _core(smooth, inside, y, x)
+    every = max(1, total // most)
+    seen = 0
+    sums = np.zeros(9)
+    count = 0
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            if not _core(smooth, inside, y, x):
+                continue
+            seen += 1
+            if (seen - 1) % every:
+                continue
+            dy = np.float64(smooth[y + 1, x] - smooth[y - 1, x]) / run
+            dx = np.float64(smooth[y, x + 1] - smooth[y, x - 1]) / run
+            if dy * dy + dx * dx >= _GENTLE:
+                continue
+            colour = rgb[y, x]
+            bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+            count += 1
+            sums[0] += bright
+            sums[1] += dy
+            sums[2] += dx
+            sums[3] += dy * dy
+            sums[4] += dy * dx
+            sums[5] += dx * dx
+            sums[6] += bright * dy
+            sums[7] += bright * dx
+            sums[8] += bright * bright
+    n = max(count, 1)
+    b, y, x = sums[0] / n, sums[1] / n, sums[2] / n
+    return (
+        count, b, y, x,
+        sums[3] - n * y * y, sums[4] - n * y * x, sums[5] - n * x * x,
+        sums[6] - n * b * y, sums[7] - n * b * x, sums[8] - n * b * b,
+    )  # fmt: skip
+
+
+@kernel
+def _core(smooth, inside, y, x):
+    """Whether a pixel and its four neighbours are measured."""
+    return (
+        (inside[y, x] and smooth[y, x] > 0)
+        and (inside[y - 1, x] and smooth[y - 1, x] > 0)
+        and (inside[y + 1, x] and smooth[y + 1, x] > 0)
+        and (inside[y, x - 1] and smooth[y, x - 1] > 0)
+        and (inside[y, x + 1] and smooth[y, x + 1] > 0)
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from das3d_aug import Recipe, synthesize
+from das3d_aug.synthesis.kinds import KINDS
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "synthesis.json"
 
@@ -16,6 +17,8 @@ RECIPES = {
     "no skew": Recipe(skew=False, dropout=0),
     "absolute": Recipe(magnitude_unit="depth", magnitude=(0.002, 0.01), mask_threshold=0.0005),
     "wide": Recipe(sigma=(5, 9), dropout=0.2, bump_magnitude=(0.4, 0.9)),
+    "realistic": Recipe.realistic(),
+    **{f"kind {kind}": Recipe(kinds={kind: 1}, dropout=0) for kind in KINDS},
 }
 
 

@@ -18,8 +18,9 @@ from das3d_aug.preview import defects_sheet
 from das3d_aug.synthesis import Recipe
 
 module = sys.modules["das3d_aug.fitting.fit"]  # the name in its room is the function's
-START = Recipe(kinds={"dent": 1, "crack": 1, "stain": 1, "fray": 0}, dropout=0.0, probability=0.5)
-TRUTH = Recipe(kinds={"dent": 1}, size=(0.15, 0.3), height=(0.2, 0.4), count=(1, 1), dropout=0.0)
+CLEAR = {"dropout": 0.0, "contrast": (1, 1), "softness": (0, 0)}  # of faint dents the colour is that of stains
+START = Recipe(kinds={"dent": 1, "crack": 1, "stain": 1, "fray": 0}, probability=0.5, **CLEAR)
+TRUTH = Recipe(kinds={"dent": 1}, size=(0.15, 0.3), height=(0.2, 0.4), count=(1, 1), **CLEAR)
 
 
 def part(index: int, *, rgb: bool = True, depth: bool = True) -> Sample:
