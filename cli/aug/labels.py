@@ -35,9 +35,10 @@ def labels(source: Path, out: Path, **options: Any) -> int:
     said.warn(made.warnings, what="samples")
     said.fail(made.failures, what="samples")
     said.tell(out=made.out, format=made.format, images=made.images, instances=made.instances)
+    what = "defect" if made.format == "coco" else "region"  # of which a defect may have several
     kinds = ", ".join(f"{count} {name}" for name, count in made.instances.items() if count)
     said.say(
-        f"{made.out}: {counted(made.images, 'image')} with {counted(sum(made.instances.values()), 'defect')}"
+        f"{made.out}: {counted(made.images, 'image')} with {counted(sum(made.instances.values()), what)}"
         f"{f' ({kinds})' if kinds else ''}, as {made.format.upper()}"
     )
     return 1 if made.failures else 0

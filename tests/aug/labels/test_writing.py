@@ -190,7 +190,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     parts = write_parts(tmp_path / "parts")
     done = CliRunner().invoke(main, ["labels", str(parts), "--out", str(tmp_path / "a"), "--format", "yolo"])
     assert done.exit_code == 0, done.output
-    assert done.stdout.endswith("a: 4 images with 1 defect (1 dent), as YOLO\n")
+    assert done.stdout.endswith("a: 4 images with 1 region (1 dent), as YOLO\n")
     done = CliRunner().invoke(main, ["labels", str(parts), "--out", str(tmp_path / "b"), "--json", "--one-category"])
     result = json.loads(done.stdout)["result"]
     assert (result["format"], result["images"], result["instances"]) == ("coco", 4, {"defect": 1})
