@@ -22,7 +22,7 @@ setup: .venv/.setup
 	    echo "OpenCV, Open3D and the tests need these packages (Debian names): $(SYSTEM)"; \
 	fi
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,dev,docs]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,serve,dev,docs]'
 	@touch $@
 
 demo: setup

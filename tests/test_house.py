@@ -26,7 +26,7 @@ FLOORS = {
         ("transforms", "adapters", "runs", "doctor", "pointclouds"),
         ("preparation",),
         ("generation",),
-        ("preview", "fitting", "gallery"),
+        ("preview", "fitting", "gallery", "labels"),
     ),
     "das3d_ref": (
         ("config_sections",),

@@ -12,6 +12,7 @@ from .gallery import gallery
 from .gap import gap
 from .generate import generate
 from .kinds import kinds
+from .labels import labels
 from .prepare import prepare
 from .preview import preview
 from .replay import replay
@@ -23,5 +24,5 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
-for command in (generate, preview, gallery, replay, doctor, demo_data, prepare, kinds, fit, gap):
+for command in (generate, preview, gallery, labels, replay, doctor, demo_data, prepare, kinds, fit, gap):
     main.add_command(command)

@@ -18,8 +18,8 @@ from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.errors import Das3dError, FileError, ParameterError, counted
 from das3d_aug.files import open_atomic
 from das3d_aug.gallery.encode import Pool
-from das3d_aug.gallery.records import Records
 from das3d_aug.gallery.samples import described
+from das3d_aug.generation.records import Records
 from das3d_aug.synthesis.kinds import kind_named
 
 __all__ = ["Gallery", "write_gallery"]

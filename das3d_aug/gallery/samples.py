@@ -13,8 +13,8 @@ from das3d_aug.colouring import depth_scale, shade
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.errors import Das3dError
 from das3d_aug.gallery.encode import Pool, deflated, differences, mark, steps
-from das3d_aug.gallery.records import Before, Record, Records, called, in_mm
 from das3d_aug.generation.measuring import pixel_area
+from das3d_aug.generation.records import Before, Record, Records, called, in_mm
 from das3d_aug.preparation import resize_sample
 from das3d_aug.synthesis import find_foreground
 

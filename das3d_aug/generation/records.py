@@ -25,7 +25,7 @@ from das3d_aug.generation.formats import FORMATS
 from das3d_aug.generation.origins import Origins
 from das3d_aug.geometry import to_unit
 from das3d_aug.runs.output_folder import HEADER
-from das3d_aug.synthesis import Plan
+from das3d_aug.synthesis import AnomalyPair, Plan
 
 __all__ = ["Before", "Record", "Records", "called", "in_mm"]
 
@@ -143,16 +143,27 @@ class Records:
         Das3dError
             If the source cannot be found or used, or the anomaly on it is not what lies here.
         """
+        normal, pair = self.again(record, sample)
+        depth = None
+        if sample.depth is not None and normal.depth is not None:
+            depth = _fitted(record.path, sample, pair.mask, normal)
+        shown = replace(normal, depth=depth, valid=None if depth is None else measured(depth), unit=sample.unit)
+        return Before(sample=shown, instances=pair.instances)
+
+    def again(self, record: Record, sample: Sample) -> tuple[Sample, AnomalyPair]:
+        """Return the good source of a sample, and the anomaly rendered on it again, which has the sample's mask.
+
+        Raises
+        ------
+        Das3dError
+            If the source cannot be found or used, or the anomaly on it is not what lies here.
+        """
         assert self.origins is not None
         normal = self.origins.normal(record.path, record.values)
         pair = self.origins.render(record.path, record.values, normal)
         if sample.mask is None or normal.shape != sample.shape or (pair.mask != sample.mask).any():
             raise Das3dError(f"{record.path.name} makes another mask than the one that lies here")
-        depth = None
-        if sample.depth is not None and normal.depth is not None:
-            depth = _fitted(record.path, sample, sample.mask, normal)
-        shown = replace(normal, depth=depth, valid=None if depth is None else measured(depth), unit=sample.unit)
-        return Before(sample=shown, instances=pair.instances)
+        return normal, pair
 
 
 def in_mm(value: float, unit: str) -> tuple[float, str]:
