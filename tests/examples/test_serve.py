@@ -7,17 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fastapi.testclient import TestClient
 from helpers.runs import parts, settings
 
 from das3d_aug.files import encode_png, encode_tiff
 from das3d_ref import Detector
 from das3d_ref.evaluation.prediction import read_pair
 from das3d_ref.model.detector import build_network
-
-fastapi = pytest.importorskip("fastapi", reason="extra serve")
-from fastapi.testclient import TestClient  # noqa: E402
-
-from examples.serve import app_of  # noqa: E402
+from examples.serve import app_of
 
 
 def made(mode: str = "rgbd") -> Detector:
