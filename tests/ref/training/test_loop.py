@@ -59,6 +59,15 @@ def test_training_has_the_threads_it_is_given_and_gives_them_back(tmp_path):
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.parametrize(("found", "kept"), [([0.5, 0.9, 0.893], 2), ([0.9, 0.893, 0.888], 1), ([0.9, 0.88, 0.895], 2)])
+def test_of_validations_that_are_alike_the_last_is_kept(tmp_path, monkeypatch, found, kept):
+    from das3d_ref.training import validation
+
+    figures, evaluate_maps = iter(found), validation.evaluate_maps
+    monkeypatch.setattr(validation, "evaluate_maps", lambda *given: evaluate_maps(*given) | {"AP": next(figures)})
+    assert train(source(), tmp_path, config=CONFIG)["validation"]["AP"] == found[kept]
+
+
 def test_the_best_of_several_validations_is_kept(tmp_path, monkeypatch):
     from das3d_ref.training import validation
 
