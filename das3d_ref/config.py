@@ -19,6 +19,7 @@ from das3d_aug._arguments import as_float
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.preparation import Preparation
+from das3d_aug.synthesis.donors import check_takes
 from das3d_ref.config_sections import (
     MODES,
     DataConfig,
@@ -68,6 +69,8 @@ class Config:
         object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, 2**63 - 1))
         if self.preparation.normalise == "none":
             raise ParameterError("preparation.normalise must be 'image' or 'dataset', got 'none'")
+        if self.data.donors:
+            check_takes(self.synthesis, "data.donors = true")
         object.__setattr__(self, "synthesis", dataclasses.replace(self.synthesis, modality=self.mode))
 
     @classmethod

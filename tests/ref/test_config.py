@@ -105,6 +105,7 @@ def test_every_field_can_be_set_though_the_preset_does_not_say_it():
         ("training.stepps=1", "'training.stepps' is no setting; there are steps, batch"),
         ("mode.rgb=1", "'mode.rgb' is no setting"),
         ("trainning.steps=1", "'trainning.steps' is no setting; there are mode"),
+        ("data.donors=true", "data.donors = true is for kinds that take patches, and the recipe has none"),
         ("mode=lidar", "mode must be one of rgb, depth, rgbd, got 'lidar'"),
         ("seed=-1", "seed must be 0 … 9223372036854775807, got -1"),
         ("training.steps=1.5", "training.steps must be like 20000, got 1.5"),

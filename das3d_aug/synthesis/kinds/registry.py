@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import entry_points
 
-from das3d_aug.errors import ParameterError, brief
+from das3d_aug.errors import ParameterError, brief, quoted
 from das3d_aug.synthesis.kinds.base import DefectKind
 from das3d_aug.synthesis.kinds.contamination import contamination
 from das3d_aug.synthesis.kinds.crack import crack
@@ -77,7 +77,7 @@ def kind_named(name: str) -> DefectKind:
     if name not in KINDS:
         found = {point.name: point for point in entry_points(group=_GROUP)}
         if name not in found:
-            raise ParameterError(f"kind must be one of {', '.join([*KINDS, *found])}, got {name!r}")
+            raise ParameterError(f"kind must be one of {', '.join([*KINDS, *found])}, got {quoted(name)}")
         try:
             kind = found[name].load()
             if getattr(kind, "name", name) != name:
