@@ -146,6 +146,14 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     assert not list(out.rglob("*.partial"))
 
 
+def test_what_has_no_unit_is_told_without_one(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "parts")
+    done = run("generate", source, "--out", tmp_path / "out", "--recipe", "realistic", "--count", 3)
+    assert done.exit_code == 0, done.output
+    assert "depth change" in done.stdout
+    assert "unknown" not in done.stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [("preview", "parts", "--out"), ("kinds", "--out"), ("fit", "parts", "--sheet"), ("prepare", "parts", "--sheet")],

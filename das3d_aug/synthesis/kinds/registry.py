@@ -26,7 +26,10 @@ from das3d_aug.synthesis.kinds.scratch import scratch
 from das3d_aug.synthesis.kinds.spall import spall
 from das3d_aug.synthesis.kinds.stain import stain
 
-__all__ = ["KINDS", "all_kinds", "kind_named", "register_kind"]
+__all__ = ["KINDS", "SKEWED", "all_kinds", "kind_named", "register_kind"]
+
+SKEWED = "skewed"
+"""The paper's own kind, which has its fields in the plan itself and is alone in its sample."""
 
 _GROUP = "das3d.kinds"
 
@@ -50,8 +53,8 @@ def register_kind(kind: DefectKind) -> None:
     """
     if not isinstance(kind, DefectKind):
         raise ParameterError(f"kind must be a das3d_aug.synthesis.kinds.DefectKind, got {type(kind).__name__}")
-    if kind.name in KINDS:
-        raise ParameterError(f"kind must have a new name, {kind.name!r} is registered")
+    if kind.name in KINDS or kind.name == SKEWED:
+        raise ParameterError(f"kind must have a new name, {kind.name!r} is taken")
     KINDS[kind.name] = kind
 
 
