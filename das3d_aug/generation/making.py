@@ -289,7 +289,7 @@ def _drawn(job: Job, draw: Callable[..., AnomalyPair], index: int, found: Found 
     else:
         why = (
             "every change is below the recipe's mask_threshold or falls where there is no depth; raise its magnitude "
-            "or area, or lower mask_threshold"
+            "or area (height or size of kinds), or lower mask_threshold"
         )
     raise ParameterError(f"none of {_ATTEMPTS} draws is anomalous: {why}")
 
