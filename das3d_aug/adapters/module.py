@@ -124,7 +124,7 @@ class AnomalyModule(nn.Module):
         if len({tensor.ndim for tensor in given.values()}) > 1:
             raise ParameterError("image and depth must both be batches, or both be without B")
         first = next(iter(given.values()))
-        mask = torch.zeros((*first.shape[:-3], 1, *first.shape[-2:]), device=first.device)
+        mask = torch.zeros((*first.shape[:-3], 1, *first.shape[-2:]), dtype=torch.float32, device=first.device)
         if self.training or self.in_eval:
             batch = synthesize_batch(
                 None if image is None else _colour(image),

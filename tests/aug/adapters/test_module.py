@@ -60,6 +60,14 @@ def test_images_keep_their_dtype_and_what_is_not_anomalous_its_bits(dtype):
     assert apart.sum() > 0.9 * masks.sum()
 
 
+def test_masks_are_float32_whatever_the_default_is():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert AnomalyModule(SURE)(batch()[0])[1].dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_what_rounding_to_the_dtype_undoes_is_not_marked():
     images, depths = batch(torch.bfloat16)
     depths = depths.bfloat16()
