@@ -16,6 +16,7 @@ __all__ = [
     "FILE",
     "FOLDER",
     "OUT",
+    "PAGE",
     "PICTURE",
     "PRESETS",
     "beside",
@@ -33,20 +34,26 @@ __all__ = [
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _Picture(click.Path):
-    """A picture to write: a PNG, whatever it is called, so it is called one."""
+class _Named(click.Path):
+    """A file to write, which is of its kind whatever it is called, so it is called one."""
+
+    def __init__(self, what: str, *endings: str) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+        self._what, self._endings = what, endings
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
-        if path.suffix.lower() != ".png":
-            self.fail(f"a PNG is written, so its name ends in .png, got {path.name!r}", param, ctx)
+        if path.suffix.lower() not in self._endings:
+            names = " or ".join(self._endings)
+            self.fail(f"{self._what} is written, so its name ends in {names}, got {path.name!r}", param, ctx)
         return path
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
-PICTURE = _Picture(dir_okay=False, path_type=Path)
+PICTURE = _Named("a PNG", ".png")
+PAGE = _Named("an HTML page", ".html", ".htm")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp", ".exr", ".npy", ".npz")
 PRESETS = ("paper", "small", "demo", "practical", "smoke")
 

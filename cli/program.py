@@ -71,7 +71,9 @@ class Program(click.Group):
             if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
                 stream.reconfigure(errors="replace")
         try:
-            with _noted_interrupts() as interrupts, _told_warnings(voice):
+            # Of what libraries and plug-ins print, nothing may come between a program and its object.
+            quiet = contextlib.redirect_stdout(sys.stderr) if voice.as_json else contextlib.nullcontext()
+            with _noted_interrupts() as interrupts, _told_warnings(voice), quiet:
                 code = self._run(voice, interrupts, given, *rest, **kwargs)
             if voice.as_json:
                 click.echo(voice.as_object(code))

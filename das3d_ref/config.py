@@ -19,6 +19,7 @@ from das3d_aug._arguments import as_float
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.preparation import Preparation
+from das3d_aug.synthesis.donors import check_takes
 from das3d_ref.config_sections import (
     MODES,
     DataConfig,
@@ -68,6 +69,8 @@ class Config:
         object.__setattr__(self, "seed", whole_number("seed", self.seed, 0, 2**63 - 1))
         if self.preparation.normalise == "none":
             raise ParameterError("preparation.normalise must be 'image' or 'dataset', got 'none'")
+        if self.data.donors:
+            check_takes(self.synthesis, "data.donors = true")
         object.__setattr__(self, "synthesis", dataclasses.replace(self.synthesis, modality=self.mode))
 
     @classmethod
@@ -112,11 +115,11 @@ class Config:
             *path, last = name.strip().split(".")
             if not equals or len(path) > 1:
                 raise ParameterError(f"{quoted(assignment)} must be section.name=value, as in training.steps=100")
-            target = values.get(path[0]) if path else values
-            if not isinstance(target, dict) or last not in target or isinstance(target[last], dict):
-                known = target if isinstance(target, dict) else values
-                raise ParameterError(f"{quoted(name.strip())} is no setting; there are {', '.join(known)}")
-            target[last] = _value(text.strip())
+            section = vars(self).get(path[0]) if path else self
+            known = section if dataclasses.is_dataclass(section) else self
+            if known is not section or last not in _names(known) or dataclasses.is_dataclass(getattr(known, last)):
+                raise ParameterError(f"{quoted(name.strip())} is no setting; there are {', '.join(_names(known))}")
+            (values[path[0]] if path else values)[last] = _value(text.strip())
         return Config.from_dict(values)
 
     def with_recipe(self, path: str | Path) -> Config:
@@ -161,9 +164,14 @@ def _section(name: str, cls: type[Any], values: Any) -> Any:
 def _check_names(prefix: str, cls: type[Any], values: Any) -> None:
     if not isinstance(values, dict):
         raise ParameterError(f"{prefix.rstrip('.') or 'configuration'} must be a section, got {quoted(values)}")
-    known = [entry.name for entry in dataclasses.fields(cls) if entry.init]
+    known = _names(cls)
     if unknown := sorted(map(str, values.keys() - known)):
         raise ParameterError(f"{prefix}{brief(unknown[0])} is no setting; there are {', '.join(known)}")
+
+
+def _names(section: Any) -> list[str]:
+    """Return what can be set in a section, whether or not its file needs to say it."""
+    return [entry.name for entry in dataclasses.fields(section) if entry.init]
 
 
 def _typed(prefix: str, cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..options import FOLDER, given, layout_options
+from ..options import FOLDER, PAGE, given, layout_options
 from ..progress import progress_bar
 from ..voice import voice
 
@@ -16,7 +16,7 @@ __all__ = ["gallery"]
 
 @click.command()
 @click.argument("source", metavar="IN", type=FOLDER)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="gallery.html", show_default=True)
+@click.option("--out", type=PAGE, default="gallery.html", show_default=True)
 @click.option("--limit", type=click.IntRange(min=1), default=60, show_default=True, help="Samples, evenly spread.")
 @click.option(
     "--side", type=click.IntRange(16, 2048), default=256, show_default=True, help="Longest side of the pictures, in px."

@@ -78,10 +78,10 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     for name, key, unit, factor in (
         ("defect size", "pixels", "px", 1),
         ("defect area", "area", "mm²", 1),
-        ("depth change", "depth_change", found["unit"], 1),
+        ("depth change", "depth_change", "" if found["unit"] == "unknown" else found["unit"], 1),
         ("  of the part's range", "relative_depth_change", "%", 100),
     ):
         if (spread := found[key]) is not None:
             least, median, most = (f"{float(f'{factor * spread[end]:.3g}'):g}" for end in ("least", "median", "most"))
-            rows.append((name, f"{median} {unit} in the median, {least} … {most}"))
+            rows.append((name, f"{f'{median} {unit}'.strip()} in the median, {least} … {most}"))
     return rows

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
+from das3d_aug._arguments import check_option, check_whole
 from das3d_aug.datasets import Dataset, open_dataset
 from das3d_aug.datasets.base import normal_entries
 from das3d_aug.datasets.samples import measured
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import Policy, Recipe, synthesize
 from das3d_aug.textures import TextureSource, as_source
@@ -72,12 +73,15 @@ class AnomalyDataset(TorchDataset[dict[str, Any]]):
         if not isinstance(recipe, Recipe):
             raise ParameterError(f"recipe must be a Recipe, got {recipe!r}")
         self.data = open_dataset(data) if isinstance(data, str | Path) else data
+        if not isinstance(self.data, Dataset):
+            raise ParameterError(f"data must be a folder, or what open_dataset made of one, got {quoted(data)}")
         self.entries = normal_entries(self.data)
         if not self.entries:
             raise FileError(self.data.root, f"holds no good part to put a defect on ({self.data.how})")
         self.recipe = recipe
         self.seed = check_seed(seed)
         self.texture = as_source(texture)
+        check_option("foreground", foreground, ("auto", "all", "plane"))
         self.foreground = foreground
         # In shared memory, so that workers that persist see it change.
         self._epoch: Tensor = torch.zeros((), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
@@ -92,7 +96,7 @@ class AnomalyDataset(TorchDataset[dict[str, Any]]):
 
         Workers that persist between passes follow too.
         """
-        self._epoch.fill_(check_seed(epoch, "epoch"))
+        self._epoch.fill_(check_whole("epoch", epoch, 0, 2**63 - 1))
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import get_worker_info
 
+from das3d_aug._arguments import check_option
 from das3d_aug.errors import ParameterError
 from das3d_aug.randomness import Stream, check_seed
 from das3d_aug.synthesis import Policy, Recipe, synthesize_batch
@@ -85,6 +86,7 @@ class AnomalyModule(nn.Module):
         self.recipe = recipe
         self.seed = check_seed(seed)
         self.texture = as_source(texture)
+        check_option("foreground", foreground, ("auto", "all", "plane"))
         self.foreground = foreground
         self.in_eval = in_eval
         self.drawn = 0
@@ -107,7 +109,7 @@ class AnomalyModule(nn.Module):
         depth : Tensor
             Likewise; left out where none was given.
         mask : Tensor of float32, B x 1 x H x W
-            1 where anomalous, 0 elsewhere.
+            1 where anomalous: where a number of the tensors returned differs from the one given.  0 elsewhere.
 
         Raises
         ------
@@ -119,8 +121,10 @@ class AnomalyModule(nn.Module):
             raise ParameterError("image and depth are both None: give at least one of them")
         for name, tensor in given.items():
             _check(name, tensor)
+        if len({tensor.ndim for tensor in given.values()}) > 1:
+            raise ParameterError("image and depth must both be batches, or both be without B")
         first = next(iter(given.values()))
-        mask = torch.zeros((*first.shape[:-3], 1, *first.shape[-2:]), device=first.device)
+        mask = torch.zeros((*first.shape[:-3], 1, *first.shape[-2:]), dtype=torch.float32, device=first.device)
         if self.training or self.in_eval:
             batch = synthesize_batch(
                 None if image is None else _colour(image),
@@ -133,9 +137,15 @@ class AnomalyModule(nn.Module):
                 foreground=self.foreground,
             )
             self.drawn += len(batch)
-            marked = torch.from_numpy(batch.mask).reshape(mask.shape)
-            mask = marked.to(mask)
-            image, depth = _put(image, batch.rgb, marked), _put(depth, batch.depth, marked)
+            put = {"image": batch.rgb, "depth": batch.depth}
+            made = {name: _like(tensor, put[name]) for name, tensor in given.items()}
+            changed = torch.zeros_like(mask, dtype=torch.bool)
+            for name, tensor in given.items():  # after rounding to the tensor's dtype, which may undo a faint change
+                changed |= (made[name] != tensor).any(dim=-3, keepdim=True).to(changed.device)
+            changed &= torch.from_numpy(batch.mask).reshape(mask.shape).to(changed.device)
+            mask = changed.to(mask)
+            given = {name: torch.where(changed.to(t.device), made[name], t) for name, t in given.items()}
+            image, depth = given.get("image"), given.get("depth")
         return (image, mask) if depth is None else (image, depth, mask)
 
 
@@ -147,6 +157,11 @@ def _check(name: str, tensor: Any) -> None:
     channels, bytes_ = ((1, 3), tensor.dtype == torch.uint8) if name == "image" else ((1,), False)
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in channels or not (tensor.is_floating_point() or bytes_):
         raise ParameterError(f"{name} must be {wanted}, got {tensor.dtype} of {tuple(tensor.shape)}")
+    if tensor.numel() == 0 or tensor.layout != torch.strided or tensor.is_meta:
+        raise ParameterError(
+            f"{name} must hold numbers, at least one sample of them, got {tensor.layout} of "
+            f"{tuple(tensor.shape)} on {tensor.device}"
+        )
 
 
 def _colour(image: Tensor) -> NDArray[Any]:
@@ -169,12 +184,11 @@ def _depth(depth: Tensor) -> NDArray[Any]:
     return array
 
 
-def _put(tensor: Tensor | None, made: NDArray[Any] | None, marked: Tensor) -> Tensor | None:
-    """Put what was made into a tensor where it is anomalous."""
-    if tensor is None or made is None:
-        return None
+def _like(tensor: Tensor, made: NDArray[Any] | None) -> Tensor:
+    """Return what was made of a tensor in its shape and dtype, on its device."""
+    assert made is not None
     channels_last = torch.from_numpy(made.reshape(*made.shape[:3], -1))
-    return torch.where(marked.to(tensor.device), channels_last.movedim(-1, 1).reshape(tensor.shape).to(tensor), tensor)
+    return channels_last.movedim(-1, 1).reshape(tensor.shape).to(tensor)
 
 
 def _lane() -> int:

@@ -190,8 +190,9 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
         sample = as_written(resize_sample(job.dataset.open(entry), job.size), depth_png=job.depth_png)
         sources = source_digests(job.dataset, entry)
         texture = None if job.textures is None else _textures(job.textures)
-        other = None
+        other = taken_from = None
         if donor is not None:
+            taken_from = {"key": donor.key, "sha256": source_digests(job.dataset, donor)}
             other = donor_of(as_written(resize_sample(job.dataset.open(donor), sample.shape), depth_png=job.depth_png))
     rgb, foreground = colour_of(sample), job.foreground if sample.foreground is None else sample.foreground
     for sentence in sample.warnings:
@@ -250,8 +251,8 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
                 "plan": pair.plan.to_dict(),
                 "files": {path: digest(data) for path, data in files.items()},
             }
-            if donor is not None:
-                record["donor"] = {"key": donor.key, "sha256": source_digests(job.dataset, donor)}
+            if taken_from is not None and pair.plan.takes_from_donor:
+                record["donor"] = taken_from
             if job.depth_png is not None:
                 record["depth_png"] = job.depth_png
             if target.stores_numbers and sample.stored is not None:
@@ -288,7 +289,7 @@ def _drawn(job: Job, draw: Callable[..., AnomalyPair], index: int, found: Found 
     else:
         why = (
             "every change is below the recipe's mask_threshold or falls where there is no depth; raise its magnitude "
-            "or area, or lower mask_threshold"
+            "or area (height or size of kinds), or lower mask_threshold"
         )
     raise ParameterError(f"none of {_ATTEMPTS} draws is anomalous: {why}")
 

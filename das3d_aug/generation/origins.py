@@ -73,12 +73,12 @@ class Origins:
         FileError
             If the record is no recipe, or a texture or the donor of patches is missing or not the one recorded.
         """
-        donor = donor_of(self._opened(path, record, "donor")) if "donor" in record else None
         try:
             plan = Plan.from_dict(record["plan"])
             recorded = self._header["textures"]
         except _MISREAD as error:
             raise _no_recipe(path, error) from error
+        donor = donor_of(self._opened(path, record, "donor")) if plan.takes_from_donor else None
         folder = self._textures or (recorded and self._root / recorded)
         policy = record.get("foreground", "auto")
         return render(

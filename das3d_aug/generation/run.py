@@ -55,6 +55,7 @@ from das3d_aug.runs.output_folder import (
 )
 from das3d_aug.runs.workers import unordered_map
 from das3d_aug.synthesis import Policy, Recipe
+from das3d_aug.synthesis.donors import check_takes
 
 __all__ = ["Summary", "generate"]
 
@@ -199,6 +200,9 @@ def generate(
     check_option("foreground", foreground, ("auto", "all", "plane"))
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    recipe = recipe or Recipe()
+    if donors:
+        check_takes(recipe, "donors=True")
     shape = parse_size(size)
     source, out = Path(source), Path(out)
     textures = None if textures is None else Path(textures)
@@ -227,7 +231,7 @@ def generate(
     job = Job(
         dataset=copy(dataset),
         options=dataset_options,
-        recipe=recipe or Recipe(),
+        recipe=recipe,
         seed=seed,
         per_image=per_image,
         count=count,
@@ -268,6 +272,8 @@ def generate(
         claim(out, source=source, textures=textures, settings=settings)
         write_files(out, job.common)
         chosen = choose_donors(entries, seed) if donors else [None] * len(entries)
+        if donors and (alone := {position for position, donor in enumerate(chosen) if donor is None}):
+            tally.warnings["alone in its category: its patches come from itself, not from a donor"] = alone
         tasks = _tasks(job, entries, chosen, asked, tally)
         with contextlib.closing(unordered_map(partial(make, job), tasks, workers=workers)) as done:
             for part in done:

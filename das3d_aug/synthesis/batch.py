@@ -105,10 +105,12 @@ def synthesize_batch(
         if not isinstance(array, np.ndarray) or array.ndim not in ((3, 4) if name == "rgbs" else (3,)):
             found = f"the shape {array.shape}" if isinstance(array, np.ndarray) else f"a {type(array).__name__}"
             raise ParameterError(f"{name} must be a NumPy array, {wanted}, got {found}")
+    if rgbs is not None and rgbs.ndim == 3 and rgbs.shape[2] == 3:  # grey images three pixels wide are nobody's
+        raise ParameterError(f"rgbs of {rgbs.shape} are one image without B: give rgbs[None], or use synthesize")
     counts = {name: len(array) for name, array in arrays.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         told = ", ".join(f"{count} {name}" for name, count in counts.items())
-        raise ParameterError(f"a batch needs one of each per sample, got {told}")
+        raise ParameterError(f"a batch needs at least one sample, and one of each per sample, got {told}")
     source = as_source(texture)
     pairs = []
     for k in range(next(iter(counts.values()))):

@@ -143,9 +143,9 @@ def _scene(
     size = extent
     if defects.length_unit == "mm":
         if camera is None or unit is None:
-            raise ParameterError(
-                "length_unit='mm' needs camera= and unit= (of the depth): give both, or use 'relative'"
-            )
+            wanted = (("camera=, which points do not replace", camera), ("unit= (of the depth)", unit))
+            missing = " and ".join(name for name, value in wanted if value is None)
+            raise ParameterError(f"length_unit='mm' needs {missing}: give what is missing, or use 'relative'")
         height = float(to_unit(1.0, "mm", unit))
         size = height / pitch
     colour = None

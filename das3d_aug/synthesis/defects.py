@@ -15,14 +15,12 @@ from das3d_aug._arguments import ReadOnly, check_number, check_option, check_who
 from das3d_aug.errors import ParameterError, quoted
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds import DefectKind, kind_named
+from das3d_aug.synthesis.kinds.registry import SKEWED
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.synthesis.ranges import Span, draw_log, draw_whole
 from das3d_aug.textures import TexturePlan, draw_texture
 
 __all__ = ["MOST_SOFT", "SKEWED", "Defect", "Defects", "LengthUnit", "direction", "draw_defect", "draw_light"]
-
-SKEWED = "skewed"
-"""The paper's own kind, which has its fields in the plan itself and is alone in its sample."""
 
 LengthUnit = Literal["relative", "mm"]
 _MOST = 64  # defects of a sample

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from das3d_aug._arguments import as_depth, as_rgb
 from das3d_aug.errors import ParameterError
 from das3d_aug.synthesis.blend import in_unit_range
+from das3d_aug.synthesis.defects import SKEWED
 from das3d_aug.synthesis.foreground import Foreground, Policy, as_foreground
+from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.recipe import Recipe
 
-__all__ = ["Donor", "DonorPart", "as_donor"]
+__all__ = ["Donor", "DonorPart", "as_donor", "check_takes"]
 
 Donor: TypeAlias = tuple[NDArray[Any] | None, NDArray[Any] | None] | tuple[Any, Any, Foreground]
 """Colour and depth of another good part, and where the part is (as the pair's policy finds it, if left out)."""
@@ -29,6 +32,15 @@ class DonorPart:
     foreground: Policy | NDArray[np.bool_]
 
 
+def check_takes(recipe: Recipe, asked: str) -> None:
+    """Refuse a recipe of which no kind takes patches from donors, which were ``asked`` for: they would mean nothing."""
+    kinds = recipe.kinds or {}
+    if not any(weight and name != SKEWED and kind_named(name).donor for name, weight in kinds.items()):
+        raise ParameterError(
+            f"{asked} is for kinds that take patches, and the recipe has none: give kinds = {{paste = 1}}"
+        )
+
+
 def as_donor(
     donor: Any, rgb: NDArray[Any] | None, depth: NDArray[Any] | None, foreground: Policy | NDArray[np.bool_], plan: Plan
 ) -> DonorPart | None:
@@ -39,13 +51,14 @@ def as_donor(
     ParameterError
         If it lacks what the pair has, or has another shape or dtype; or if it is None, and the plan needs it.
     """
-    takes = plan.defects is not None and plan.defects.donor
+    takes = plan.takes_from_donor
     if donor is None:
         if takes:
             raise ParameterError("plan takes patches from another part: give that part as donor=(rgb, depth)")
         return None
     if not isinstance(donor, tuple) or len(donor) not in (2, 3):
-        raise ParameterError(f"donor must be (rgb, depth) or (rgb, depth, foreground), got {type(donor).__name__}")
+        what = f"a tuple of {len(donor)}" if isinstance(donor, tuple) else type(donor).__name__
+        raise ParameterError(f"donor must be (rgb, depth) or (rgb, depth, foreground), got {what}")
     found: dict[str, NDArray[Any] | None] = {"rgb": None, "depth": None}
     for name, own, other in (("rgb", rgb, donor[0]), ("depth", depth, donor[1])):
         if own is None:

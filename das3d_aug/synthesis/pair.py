@@ -144,7 +144,7 @@ def synthesize(
         Of the depth; needed for sizes in mm.
     donor : (rgb, depth) or (rgb, depth, foreground), optional
         Another good part, of the pair's shapes and dtypes, from which defects of kind "paste" take their patches.
-        The plan says so, and `render` then needs the same donor.
+        The plan says so, and `render` then needs the same donor.  Of one without foreground nothing is taken.
 
     Returns
     -------

@@ -118,6 +118,11 @@ class Plan:
         taken = any(kind_named(item.kind).donor for item in self.defects.items)
         return dataclasses.replace(self, defects=dataclasses.replace(self.defects, donor=taken))
 
+    @property
+    def takes_from_donor(self) -> bool:
+        """Whether patches come from another part, which must then be given."""
+        return self.defects is not None and self.defects.donor
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, strings, lists and dicts, ready for JSON."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

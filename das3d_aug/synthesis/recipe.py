@@ -41,7 +41,7 @@ _REALISTIC = {
 class Recipe:
     """The ranges from which every sample is drawn; all are ``(low, high)``, both ends included.
 
-    In the place of a range ``count``, ``size`` and ``height`` take a few values to choose from,
+    In the place of a range ``count``, ``size``, ``height`` and ``softness`` take a few values to choose from,
     ``{"choice": (0.05, 0.3)}``, or a normal distribution cut at two ends, ``{"normal": (mean, standard deviation),
     "within": (low, high)}``.
 

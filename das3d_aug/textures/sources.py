@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import contained, read_rgb
 from das3d_aug.randomness import Stream
 from das3d_aug.textures.procedural import make_texture
@@ -148,7 +148,7 @@ class ProceduralTextures:
     def named(self, name: str) -> Texture:
         """Return the texture of that name."""
         if name not in self._names:
-            raise ParameterError(f"texture must be procedural/0 … {self._names[-1]}, got {name!r}")
+            raise ParameterError(f"texture must be procedural/0 … {self._names[-1]}, got {quoted(name)}")
         return self._cache.get(name, self._make)
 
     def _make(self, name: str) -> Texture:
@@ -177,7 +177,7 @@ class PlainTextures:
     def named(self, name: str) -> Texture:
         """Return the texture of that name."""
         if name not in self._names:
-            raise ParameterError(f"texture must be plain/0 … {self._names[-1]}, got {name!r}")
+            raise ParameterError(f"texture must be plain/0 … {self._names[-1]}, got {quoted(name)}")
         return _plain(name)
 
 
@@ -212,7 +212,7 @@ class MixedTextures:
         """Return the texture of that name."""
         which, _, rest = name.partition("/")
         if not which.isdecimal() or int(which) >= len(self._sources):
-            raise ParameterError(f"texture must be of source 0 … {len(self._sources) - 1}, got {name!r}")
+            raise ParameterError(f"texture must be of source 0 … {len(self._sources) - 1}, got {quoted(name)}")
         return self._sources[int(which)].named(rest)
 
 
@@ -249,7 +249,7 @@ class ArrayTextures:
     def named(self, name: str) -> Texture:
         """Return the image of that name."""
         if name not in self._textures:
-            raise ParameterError(f"texture must be array/0 … {self._names[-1]}, got {name!r}")
+            raise ParameterError(f"texture must be array/0 … {self._names[-1]}, got {quoted(name)}")
         return self._textures[name]
 
 

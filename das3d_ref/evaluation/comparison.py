@@ -37,20 +37,22 @@ class Comparison(NamedTuple):
 
     @property
     def lost(self) -> bool:
-        """Whether the rival is better, as the figures are printed."""
+        """Whether the rival's figure is higher, as the figures are printed."""
         return round(self.reached, 4) > round(self.own, 4)
 
     def __str__(self) -> str:
+        sure = self.span is not None and (self.span[0] > 0 or self.span[1] < 0)
         if self.lost:
-            said = f"{self.rival} is better than the detector: {self.figure} {self.reached:.4f}, the detector has "
+            how = "is better than" if sure else "scores higher than"
+            said = f"{self.rival} {how} the detector: {self.figure} {self.reached:.4f}, the detector has "
         else:
             said = f"{self.figure}: {self.rival}, the best simple method, has {self.reached:.4f}, the detector "
         said += f"{self.own:.4f}"
         if self.span is None:
             return said
         low, high = self.span
-        sure = "" if low > 0 or high < 0 else ", so no difference is established"
-        return f"{said}, {self.own - self.reached:+.4f} (95 % interval {low:+.4f} … {high:+.4f}){sure}"
+        open_ = "" if sure else ", so no difference is established"
+        return f"{said}, {self.own - self.reached:+.4f} (95 % interval {low:+.4f} … {high:+.4f}){open_}"
 
 
 def beside(evaluation: Evaluation, results: Mapping[str, BaselineResult]) -> tuple[list[Table], list[Comparison]]:

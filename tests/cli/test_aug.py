@@ -146,6 +146,30 @@ def test_ctrl_c_says_how_to_go_on(parts: Path, tmp_path: Path, workers: int) -> 
     assert not list(out.rglob("*.partial"))
 
 
+def test_what_others_print_does_not_come_between_a_program_and_its_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_plug_ins", lambda: print("hello from a plug-in") or iter(()))
+    done = run("doctor", "--json")
+    assert json.loads(done.stdout)["command"] == "doctor"
+    assert "hello from a plug-in" in done.stderr
+
+
+def test_sizes_in_mm_without_a_camera_say_what_is_missing(parts: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mm.toml"
+    recipe.write_text('kinds = { dent = 1 }\nlength_unit = "mm"\nsize = [2, 3]\nheight = [1, 1]\ndropout = 0.0\n')
+    done = run("generate", parts, "--out", tmp_path / "out", "--recipe", recipe)
+    assert done.exit_code == 1
+    assert "needs camera=, which points do not replace: give what is missing" in done.stderr  # the unit is known
+    assert "--unit" not in done.stderr
+
+
+def test_what_has_no_unit_is_told_without_one(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "parts")
+    done = run("generate", source, "--out", tmp_path / "out", "--recipe", "realistic", "--count", 3)
+    assert done.exit_code == 0, done.output
+    assert "depth change" in done.stdout
+    assert "unknown" not in done.stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [("preview", "parts", "--out"), ("kinds", "--out"), ("fit", "parts", "--sheet"), ("prepare", "parts", "--sheet")],

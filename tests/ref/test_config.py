@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tomllib
 
@@ -74,15 +75,37 @@ def test_overrides_are_toml_values_with_or_without_quotes():
     assert config.preparation.normalise == "dataset"
 
 
+def test_every_field_can_be_set_though_the_preset_does_not_say_it():
+    config = Config.preset("practical").override(
+        [
+            "synthesis.kinds={dent=1}",
+            "synthesis.placement={edge=1}",
+            "synthesis.dents=1",
+            "synthesis.size={choice=[0.1]}",
+        ]
+    )
+    assert config.synthesis.kinds == {"dent": 1}
+    assert config.synthesis.placement == {"edge": 1}
+    assert (config.synthesis.dents, config.synthesis.size) == (1.0, {"choice": (0.1,)})
+    assert config.override(["synthesis.size=none", "synthesis.dents=0.5"]).synthesis.size is None
+    for name in PRESETS:
+        for field in dataclasses.fields(Recipe):
+            value = json.dumps(Recipe.realistic().to_dict().get(field.name)).replace(":", "=")
+            if field.init and value != "null":
+                Config.preset(name).override(["synthesis.kinds={dent=1}", f"synthesis.{field.name}={value}"])
+
+
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
+        ("synthesis.dents=1", "dents is of kinds of defects, and there are none: give kinds too"),
         ("training.steps", "'training.steps' must be section.name=value"),
         ("a.b.c=1", "'a.b.c=1' must be section.name=value"),
         ("training=1", "'training' is no setting; there are mode, seed, preparation"),
         ("training.stepps=1", "'training.stepps' is no setting; there are steps, batch"),
         ("mode.rgb=1", "'mode.rgb' is no setting"),
         ("trainning.steps=1", "'trainning.steps' is no setting; there are mode"),
+        ("data.donors=true", "data.donors = true is for kinds that take patches, and the recipe has none"),
         ("mode=lidar", "mode must be one of rgb, depth, rgbd, got 'lidar'"),
         ("seed=-1", "seed must be 0 … 9223372036854775807, got -1"),
         ("training.steps=1.5", "training.steps must be like 20000, got 1.5"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from importlib.metadata import entry_points
 
-from das3d_aug.errors import ParameterError, brief
+from das3d_aug.errors import ParameterError, brief, quoted
 from das3d_aug.synthesis.kinds.base import DefectKind
 from das3d_aug.synthesis.kinds.contamination import contamination
 from das3d_aug.synthesis.kinds.crack import crack
@@ -26,7 +26,10 @@ from das3d_aug.synthesis.kinds.scratch import scratch
 from das3d_aug.synthesis.kinds.spall import spall
 from das3d_aug.synthesis.kinds.stain import stain
 
-__all__ = ["KINDS", "all_kinds", "kind_named", "register_kind"]
+__all__ = ["KINDS", "SKEWED", "all_kinds", "kind_named", "register_kind"]
+
+SKEWED = "skewed"
+"""The paper's own kind, which has its fields in the plan itself and is alone in its sample."""
 
 _GROUP = "das3d.kinds"
 
@@ -50,8 +53,8 @@ def register_kind(kind: DefectKind) -> None:
     """
     if not isinstance(kind, DefectKind):
         raise ParameterError(f"kind must be a das3d_aug.synthesis.kinds.DefectKind, got {type(kind).__name__}")
-    if kind.name in KINDS:
-        raise ParameterError(f"kind must have a new name, {kind.name!r} is registered")
+    if kind.name in KINDS or kind.name == SKEWED:
+        raise ParameterError(f"kind must have a new name, {kind.name!r} is taken")
     KINDS[kind.name] = kind
 
 
@@ -77,7 +80,7 @@ def kind_named(name: str) -> DefectKind:
     if name not in KINDS:
         found = {point.name: point for point in entry_points(group=_GROUP)}
         if name not in found:
-            raise ParameterError(f"kind must be one of {', '.join([*KINDS, *found])}, got {name!r}")
+            raise ParameterError(f"kind must be one of {', '.join([*KINDS, *found])}, got {quoted(name)}")
         try:
             kind = found[name].load()
             if getattr(kind, "name", name) != name:

@@ -121,7 +121,19 @@ def test_a_set_without_good_parts_is_refused(parts):
         AnomalyDataset(open_dataset(parts).select(label=1))
 
 
-@pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}])
+@pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}, {"foreground": "auot"}])
 def test_bad_arguments_are_refused_at_once(parts, options):
     with pytest.raises(ParameterError, match=next(iter(options))):
         AnomalyDataset(parts, **options)
+
+
+@pytest.mark.parametrize("data", [None, ["parts"], 3])
+def test_what_is_no_data_set_is_refused(data):
+    with pytest.raises(ParameterError, match="data must be a folder, or what open_dataset made of one"):
+        AnomalyDataset(data)
+
+
+@pytest.mark.parametrize("epoch", [-1, 1.5, 2**63])
+def test_epochs_that_cannot_be_are_refused(parts, epoch):
+    with pytest.raises(ParameterError, match="epoch must be a whole number"):
+        AnomalyDataset(parts).set_epoch(epoch)

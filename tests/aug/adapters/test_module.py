@@ -60,6 +60,30 @@ def test_images_keep_their_dtype_and_what_is_not_anomalous_its_bits(dtype):
     assert apart.sum() > 0.9 * masks.sum()
 
 
+def test_masks_are_float32_whatever_the_default_is():
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert AnomalyModule(SURE)(batch()[0])[1].dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_what_rounding_to_the_dtype_undoes_is_not_marked():
+    images, depths = batch(torch.bfloat16)
+    depths = depths.bfloat16()
+    module = AnomalyModule(Recipe(kinds={"stain": 1, "flat": 1}, contrast=(0.01, 0.02), softness=(4, 4), dropout=0.0))
+    undone = marked = 0
+    for _ in range(8):
+        fine = copy.deepcopy(module)(images.float(), depths.float())[2]
+        made, moved, masks = module(images, depths)
+        apart = (made != images).any(dim=1, keepdim=True) | (moved != depths)
+        assert torch.equal(apart, masks == 1)
+        undone += int(fine.sum() - masks.sum())
+        marked += int(masks.sum())
+    assert undone > 0
+    assert marked > 0
+
+
 def test_rounding_of_a_resize_is_no_fault_and_stays_where_nothing_is_anomalous():
     images, _ = batch()
     images = images * (1 + 2e-4) - 1e-4
@@ -183,6 +207,12 @@ def test_ranks_draw_apart(tmp_path):
         (None, torch.ones(2, 3, 8, 8), "depth must be B x 1 x H x W of floats, got"),
         (None, torch.ones(2, 1, 8, 8, dtype=torch.uint8), "depth must be B x 1 x H x W of floats, got torch.uint8"),
         (torch.zeros(2, 3, 8, 8), torch.ones(3, 1, 8, 8), "2 rgbs, 3 depths"),
+        (torch.zeros(3, 8, 8), torch.ones(1, 1, 8, 8), "both be batches, or both be without B"),
+        (torch.zeros(0, 3, 8, 8), None, r"image must hold numbers, at least one sample.*\(0, 3, 8, 8\)"),
+        (torch.zeros(2, 3, 0, 8), None, "image must hold numbers"),
+        (None, torch.zeros(0, 1, 8, 8), "depth must hold numbers"),
+        (torch.zeros(3, 8, 8).to_sparse(), None, "image must hold numbers.*sparse"),
+        (torch.zeros(2, 3, 8, 8, device="meta"), None, "image must hold numbers.*on meta"),
         (torch.zeros(2, 3, 8, 8), torch.ones(2, 1, 8, 9), "rgb is 8 x 8, depth is 8 x 9"),
     ],
 )
@@ -199,6 +229,12 @@ def test_depth_of_nothing_is_named():
 
 
 @pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}, {"seed": 0.5}])
+def test_bad_arguments_are_refused_at_once(options):
+    with pytest.raises(ParameterError, match=next(iter(options))):
+        AnomalyModule(**options)
+
+
+@pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}, {"foreground": "auot"}])
 def test_bad_arguments_are_refused_at_once(options):
     with pytest.raises(ParameterError, match=next(iter(options))):
         AnomalyModule(**options)

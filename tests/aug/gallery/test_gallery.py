@@ -185,7 +185,7 @@ def test_the_page_is_written_whole_beside_what_is_read_and_nowhere_else(tmp_path
     (tmp_path / "page.html").write_text("older")
     for path in made.rglob("rgb/*.png"):
         path.write_bytes(b"")
-    with pytest.raises(FileError, match="is empty"):
+    with pytest.raises(FileError, match="is empty, it has no byte"):
         write_gallery(made, tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text() == "older"
     assert not list(tmp_path.glob(".*partial"))
@@ -230,3 +230,8 @@ def test_the_command_says_what_it_wrote(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["gallery", str(made), "--out", str(made / "x.html")])
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
+    for name in ("page.png", "page"):
+        done = CliRunner().invoke(main, ["gallery", str(made), "--out", str(tmp_path / name)])
+        assert done.exit_code == 2
+        assert "an HTML page is written, so its name ends in .html or .htm" in done.stderr
+        assert not (tmp_path / name).exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from das3d_cli.aug import main
 from helpers.dumps import put, recipes, tree, write_folder
 
 from das3d_aug.datasets import Entry
-from das3d_aug.errors import FileError
+from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import encode_png, read_rgb
 from das3d_aug.generation import generate, replay
 from das3d_aug.generation.donors import choose_donors
@@ -65,6 +66,36 @@ def test_the_recipe_names_the_donor_and_replays(parts: Path, tmp_path: Path, wri
     put(image_of_donor, encode_png(read_rgb(image_of_donor) + np.uint8(1)))
     with pytest.raises(FileError, match="is not the file from which"):
         replay(path)
+
+
+def test_only_recipes_of_patches_name_a_donor_and_need_it(parts: Path, tmp_path: Path) -> None:
+    both = dataclasses.replace(PASTE, kinds={"paste": 1, "dent": 1}, count=(1, 1))
+    generate(parts, tmp_path / "out", recipe=both, per_image=6, donors=True, format="folder")
+    records = {path: json.loads(path.read_text()) for path in recipes(tmp_path / "out")}
+    pasted = {path: record["plan"]["defects"]["items"][0]["kind"] == "paste" for path, record in records.items()}
+    assert {"donor" in record for record in records.values()} == {True, False}
+    assert {path: "donor" in record for path, record in records.items()} == pasted
+    dented = next(path for path, pastes in pasted.items() if not pastes)
+    put(dented, json.dumps(records[dented] | {"donor": {"key": "gone", "sha256": {}}}).encode())  # as recipes once did
+    assert replay(dented).differences == ()
+    path = next(path for path, pastes in pasted.items() if pastes)
+    del records[path]["donor"]
+    put(path, json.dumps(records[path]).encode())
+    with pytest.raises(FileError, match="is not a das3d sample recipe: KeyError 'donor'"):
+        replay(path)
+
+
+@pytest.mark.parametrize("recipe", [None, Recipe(kinds={"dent": 1, "paste": 0, "skewed": 1})])
+def test_donors_from_whom_nothing_takes_are_refused(parts: Path, tmp_path: Path, recipe: Recipe | None) -> None:
+    with pytest.raises(ParameterError, match=r"donors=True is for kinds that take patches, and the recipe has none"):
+        generate(parts, tmp_path / "out", recipe=recipe, donors=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_that_has_no_other_is_warned_of(tmp_path: Path) -> None:
+    source = write_folder(tmp_path / "parts", count=1)
+    summary = generate(source, tmp_path / "out", recipe=PASTE, donors=True)
+    assert any("alone in its category" in sentence for _, sentence in summary.warnings)
 
 
 def test_workers_and_the_command_write_the_same(parts: Path, tmp_path: Path) -> None:

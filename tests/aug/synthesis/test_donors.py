@@ -57,6 +57,12 @@ def test_what_takes_nothing_is_as_without_a_donor():
     )
 
 
+@pytest.mark.parametrize("donor", [OTHER[:1], (*OTHER, "all", 1)])
+def test_a_donor_of_another_length_is_told_from_one_that_is_no_tuple(donor):
+    with pytest.raises(ParameterError, match=f"got a tuple of {len(donor)}"):
+        synthesize(*OWN, recipe=RECIPE, seed=1, donor=donor)
+
+
 def test_only_the_donors_part_is_taken():
     part = np.zeros((96, 96), np.bool_)
     part[:, :40] = True

@@ -6,8 +6,9 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers.pairs import pair
 
-from das3d_aug import FileError, ParameterError, Plan, Recipe
+from das3d_aug import FileError, ParameterError, Plan, Recipe, render
 from das3d_aug.randomness import Stream
 
 
@@ -171,3 +172,30 @@ def test_what_means_nothing_without_kinds_is_refused(idle):
         Recipe(**idle)
     assert Recipe(kinds={"dent": 1}, **idle) == Recipe.from_dict(Recipe(kinds={"dent": 1}, **idle).to_dict())
     assert Recipe(count=[1, 3], relight=True, size=None) == Recipe()
+
+
+@pytest.mark.parametrize("recipe", [Recipe(dropout=0.0), Recipe(kinds={"stain": 1}, dropout=0.0)])
+def test_what_a_plan_says_of_foreign_text_is_one_short_line(recipe):
+    plan = recipe.draw((32, 32), seed=0).to_dict()
+    texts = ("x" * 5000, "a\nb\x1b[31m", "\ud800")
+
+    def spoilt(node):
+        """Yield the plan with a text in the place of each value, one after the other."""
+        for key in node if isinstance(node, dict) else range(len(node)):
+            before = node[key]
+            for text in texts:
+                node[key] = text
+                yield
+            node[key] = before
+            if isinstance(before, dict | list):
+                yield from spoilt(before)
+
+    rgb, depth = pair(32, 32)
+    said = []
+    for _ in spoilt(plan):
+        try:
+            render(rgb, depth, Plan.from_dict(plan), foreground="all")
+        except ParameterError as error:
+            said.append(str(error))
+    assert len(said) > 90
+    assert all(len(line) < 400 and line.isprintable() for line in said)

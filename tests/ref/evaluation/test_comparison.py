@@ -28,7 +28,7 @@ def test_a_detector_stands_beside_the_best_of_each_figure():
     assert rows[0] == ("the detector", "0.8000", "0.6000")
     assert [row[0] for row in rows[1:]] == ["ruler", "neighbours"]
     assert [one.lost for one in compared] == [True, False]  # as the neighbours, as printed: no reason to warn
-    assert str(compared[0]) == "ruler is better than the detector: I-AUROC 0.9000, the detector has 0.8000"
+    assert str(compared[0]) == "ruler scores higher than the detector: I-AUROC 0.9000, the detector has 0.8000"
     assert "neighbours, the best simple method, has 0.6000, the detector 0.6000" in str(compared[1])
     assert differences[0] == ("I-AUROC", "ruler", "-0.1000")
 
@@ -45,6 +45,10 @@ def test_on_the_same_images_a_small_difference_can_be_established():
     assert "no difference is established" not in str(better)
     spans = [measure(scores, labels).intervals["I-AUROC"] for scores in (own, rival)]
     assert spans[0][0] < spans[1][1]  # alone, they overlap
+    (worse,) = beside(result(rival, labels).evaluation, {"ruler": result(own, labels)})[1]
+    assert "ruler is better than the detector" in str(worse)
+    (lucky,) = beside(result(rival, labels).evaluation, {"ruler": result(rival + 0.01 * random.random(120), labels)})[1]
+    assert "is better" not in str(lucky)
     (equal,) = beside(result(rival, labels).evaluation, {"ruler": result(random.permutation(rival), labels)})[1]
     assert equal.span[0] < equal.own - equal.reached < equal.span[1]
 

@@ -1,5 +1,6 @@
 """What every kind keeps: plans replay, only what differs is marked, invalid depth stays, any size and modality."""
 
+import dataclasses
 import functools
 import sys
 
@@ -195,8 +196,9 @@ def test_a_kind_of_somebody_else(monkeypatch):
     dot = DefectKind(name="dot", about="A dot: black.", draw=lambda stream: {}, render=render_dot, size=(0.2, 0.2))
     register_kind(dot)
     assert kind_named("dot") is dot
-    with pytest.raises(ParameterError, match="registered"):
-        register_kind(dot)
+    for taken in (dot, dataclasses.replace(dot, name="skewed")):  # that is the paper's, which a recipe would draw
+        with pytest.raises(ParameterError, match=f"'{taken.name}' is taken"):
+            register_kind(taken)
     rgb, _ = given()
     pair = synthesize(rgb, None, recipe=of("dot", contrast=(1, 1), softness=(0, 0)), seed=1)
     assert pair.mask.any()
