@@ -228,13 +228,7 @@ def test_depth_of_nothing_is_named():
         AnomalyModule(SURE)(None, depths)
 
 
-@pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}, {"seed": 0.5}])
-def test_bad_arguments_are_refused_at_once(options):
-    with pytest.raises(ParameterError, match=next(iter(options))):
-        AnomalyModule(**options)
-
-
-@pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}, {"foreground": "auot"}])
+@pytest.mark.parametrize("options", [{"recipe": "realistic"}, {"seed": -1}, {"seed": 0.5}, {"foreground": "auot"}])
 def test_bad_arguments_are_refused_at_once(options):
     with pytest.raises(ParameterError, match=next(iter(options))):
         AnomalyModule(**options)
