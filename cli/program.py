@@ -13,6 +13,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -134,7 +135,8 @@ def _told_warnings(voice: Voice) -> Iterator[None]:
         before = warnings.showwarning
 
         def tell(message: Warning | str, category: type[Warning], filename: str, *rest: Any, **more: Any) -> None:
-            if category is UserWarning and f"{os.sep}das3d_" in filename:
+            own = f"{os.sep}das3d_" in filename or Path(__file__).parent in Path(filename).parents
+            if category is UserWarning and own:
                 voice.note(str(message))
             else:
                 before(message, category, filename, *rest, **more)
