@@ -49,8 +49,8 @@ class Defect:
     elongation, angle : float
         Width over length; direction of the length in degrees from the column axis.
     follows : bool
-        Whether the angle is from the lay of the surface there (`das3d_aug.synthesis.lay`), where it has one, and a
-        twentieth of what it says.
+        Whether its length runs along the lay of the surface there (`das3d_aug.synthesis.lay`), where it has one: turned
+        out of it by (angle - 180) / 20 degrees.
     seed : int
         64 bits, for all that is random in its shape.
     values : mapping of str to float

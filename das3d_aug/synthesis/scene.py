@@ -5,6 +5,9 @@ In the footprint alone, and where the part is::
     Z' = Z + h lift                                      where it is measured
     Z' = smooth(Z) + (Z - smooth(Z)) at the source       for kinds that move structure
     I' = (1 - cover) s I + cover I_u                     s = shade, times the change of brightness by the new slopes
+    I'' = I + contrast (I' - I)                          unless the structure moves, is lost, or changes colour alone
+
+h lift, s and cover are smoothed as often as the defect's softness says.
 
 What is lost shows what lies behind: the background's plane if the image has one, nothing measured if not.  A defect
 that nobody could see (a patch pasted onto its like) is taken back: its mask would be a wrong label.
