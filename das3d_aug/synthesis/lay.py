@@ -20,8 +20,8 @@ def lay_at(
 
     Parameters
     ----------
-    surface : ndarray of float32, H x W
-        Brightness, or depth.
+    surface : ndarray of float32, H x W or H x W x 3
+        Depth, or colour, whose sum counts.
     inside : ndarray of bool, H x W
         Which pixels count.
     centre : (int, int)
@@ -40,6 +40,8 @@ def lay_at(
     if min(known.shape) < 3 or not known.any():
         return None
     there = surface[window]
+    if there.ndim == 3:
+        there = there.sum(axis=2)
     low, high = float(there[known].min()), float(there[known].max())
     # Whole numbers, whose sums are the same on every machine.
     level = np.rint((there - np.float32(low)) * np.float32(_LEVELS / max(high - low, 1e-12))).astype(np.int64)

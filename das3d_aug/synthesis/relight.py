@@ -20,7 +20,7 @@ __all__ = ["brightness", "estimate_light", "smooth_surface"]
 
 _DARKEST, _BRIGHTEST = np.float32(0.25), np.float32(1.9)
 _OCCLUSION = 0.6
-_SAMPLES = 4096  # slopes from which the light is estimated
+_CELL, _CELLS = 4, 4096  # least side in pixels, and about how many, of the squares whose slopes tell the light
 _GENTLE = 9.0  # squared slope; what is steeper is an edge
 _STEEPEST = 60.0  # degrees of the light from the camera's axis
 
@@ -101,7 +101,8 @@ def estimate_light(
 ) -> tuple[float, float, float] | None:
     """Estimate the light from how brightness goes with the part's slopes; None where they tell nothing.
 
-    Least squares of the luminance over a + b dZ/dy + c dZ/dx on the part: the light is (b, c, a) / its length.
+    Least squares of the luminance over a + b dZ/dy + c dZ/dx of small squares on the part: the light is (b, c, a) / its
+    length.
 
     Parameters
     ----------
@@ -114,8 +115,8 @@ def estimate_light(
     pitch : float
         Width of a pixel on the part, in the unit of the depth.
     """
-    smooth = smooth_surface(depth, inside, 2)
-    count, bright, dy, dx, yy, xy, xx, by, bx, bb = _moments(rgb, smooth, inside, 2 * pitch, _SAMPLES)
+    cell = max(_CELL, math.isqrt(np.count_nonzero(inside) // _CELLS))
+    count, bright, dy, dx, yy, xy, xx, by, bx, bb = _moments(*_cells(rgb, depth, inside, cell), 2 * cell * pitch)
     if count < 64:
         return None
     # The line through the mean: a plane b dZ/dy + c dZ/dx, whose normal equations are two.
@@ -137,43 +138,52 @@ def estimate_light(
 
 
 @kernel
-def _moments(rgb, smooth, inside, run, most):
-    """Return how many slopes were looked at, the means of luminance and slopes, and their centred moments.
+def _cells(rgb, depth, inside, side):
+    """Return the mean depth and luminance of squares that are measured throughout; depth 0 of the others."""
+    rows, columns = depth.shape[0] // side, depth.shape[1] // side
+    z, bright = np.zeros((rows, columns)), np.zeros((rows, columns))
+    whole = side * side
+    for row in range(rows):
+        for column in range(columns):
+            far, light, count = 0.0, 0.0, 0
+            for y in range(row * side, (row + 1) * side):
+                for x in range(column * side, (column + 1) * side):
+                    if inside[y, x] and depth[y, x] > 0:
+                        count += 1
+                        far += depth[y, x]
+                        light += 0.299 * rgb[y, x, 0] + 0.587 * rgb[y, x, 1] + 0.114 * rgb[y, x, 2]
+            if count == whole:
+                z[row, column], bright[row, column] = far / whole, light / whole
+    return z, bright
 
-    The slopes are those of every n-th pixel whose neighbours are measured too, about ``most``, unless they are steep.
+
+@kernel
+def _moments(z, bright, run):
+    """Return how many slopes of cells there are, the means of luminance and slopes, and their centred moments.
+
+    ``run`` is twice a cell's side; slopes that are steep, or beside what was not measured, do not count.
     """
-    height, width = smooth.shape
-    total = 0
-    for y in range(1, height - 1):
-        for x in range(1, width - 1):
-            total += _core(smooth, inside, y, x)
-    every = max(1, total // most)
-    seen = 0
     sums = np.zeros(9)
     count = 0
-    for y in range(1, height - 1):
-        for x in range(1, width - 1):
-            if not _core(smooth, inside, y, x):
+    for row in range(1, z.shape[0] - 1):
+        for column in range(1, z.shape[1] - 1):
+            above, below, left, right = z[row - 1, column], z[row + 1, column], z[row, column - 1], z[row, column + 1]
+            if min(z[row, column], above, below, left, right) <= 0:
                 continue
-            seen += 1
-            if (seen - 1) % every:
-                continue
-            dy = np.float64(smooth[y + 1, x] - smooth[y - 1, x]) / run
-            dx = np.float64(smooth[y, x + 1] - smooth[y, x - 1]) / run
+            dy, dx = (below - above) / run, (right - left) / run
             if dy * dy + dx * dx >= _GENTLE:
                 continue
-            colour = rgb[y, x]
-            bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+            b = bright[row, column]
             count += 1
-            sums[0] += bright
+            sums[0] += b
             sums[1] += dy
             sums[2] += dx
             sums[3] += dy * dy
             sums[4] += dy * dx
             sums[5] += dx * dx
-            sums[6] += bright * dy
-            sums[7] += bright * dx
-            sums[8] += bright * bright
+            sums[6] += b * dy
+            sums[7] += b * dx
+            sums[8] += b * b
     n = max(count, 1)
     b, y, x = sums[0] / n, sums[1] / n, sums[2] / n
     return (
@@ -181,15 +191,3 @@ def _moments(rgb, smooth, inside, run, most):
         sums[3] - n * y * y, sums[4] - n * y * x, sums[5] - n * x * x,
         sums[6] - n * b * y, sums[7] - n * b * x, sums[8] - n * b * b,
     )  # fmt: skip
-
-
-@kernel
-def _core(smooth, inside, y, x):
-    """Whether a pixel and its four neighbours are measured."""
-    return (
-        (inside[y, x] and smooth[y, x] > 0)
-        and (inside[y - 1, x] and smooth[y - 1, x] > 0)
-        and (inside[y + 1, x] and smooth[y + 1, x] > 0)
-        and (inside[y, x - 1] and smooth[y, x - 1] > 0)
-        and (inside[y, x + 1] and smooth[y, x + 1] > 0)
-    )

@@ -192,7 +192,7 @@ class Scene:
 
     def _angle(self, defect: Defect, centre: tuple[int, int]) -> float:
         """Return the direction of a defect's length in degrees."""
-        surface = self.depth if self.rgb is None else self.rgb.sum(axis=2)
+        surface = self.depth if self.rgb is None else self.rgb
         if not defect.follows or surface is None:
             return defect.angle
         lay = lay_at(surface, self.inside, centre, max(4, round(self.size * _AROUND)))
@@ -214,7 +214,8 @@ class Scene:
         outside = ~self.inside
         if self.rgb is None or not outside.any():
             return np.full(3, 0.08, np.float32)
-        some = self.rgb[outside][:: max(1, np.count_nonzero(outside) // 1024)]
+        places = np.flatnonzero(outside)
+        some = self.rgb.reshape(-1, 3)[places[:: max(1, places.size // 1024)]]
         return np.asarray(some.astype(np.float64).mean(axis=0), np.float32)
 
     def _seen(self, window: Any, foot: Any, colour: Any, depth: Any) -> bool:
