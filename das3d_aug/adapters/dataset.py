@@ -125,7 +125,7 @@ class AnomalyDataset(TorchDataset[dict[str, Any]]):
             epoch=epoch,
             texture=self.texture,
             foreground=self.foreground if sample.foreground is None else sample.foreground,
-            camera=sample.intrinsics,
+            camera=sample.camera,
             unit=sample.unit,
         )
         made = {

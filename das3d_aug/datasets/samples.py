@@ -14,7 +14,7 @@ from das3d_aug._arguments import as_depth, as_mask
 from das3d_aug.datasets.stored import Stored
 from das3d_aug.datasets.write_checks import known_shapes
 from das3d_aug.errors import ParameterError
-from das3d_aug.geometry import Camera, points_to_depth
+from das3d_aug.geometry import Camera, camera_of_points, points_to_depth
 
 __all__ = ["Entry", "Images", "Sample", "measured"]
 
@@ -110,7 +110,7 @@ class Sample(Images):
     xyz : numpy.ndarray or None
         float32, H x W x 3, organised points as stored, in ``unit``.
     intrinsics : Intrinsics or Orthographic or None
-        The camera, if it is known.
+        The camera, if it is known; `camera` falls back on the points.
     mask : numpy.ndarray or None
         bool, H x W: the anomalous pixels, if they are known.
     foreground : numpy.ndarray or None
@@ -135,6 +135,13 @@ class Sample(Images):
     grey: bool = False
     warnings: tuple[str, ...] = ()
     stored: Stored | None = None
+
+    @property
+    def camera(self) -> Camera | None:
+        """The camera, if it is known; or else the one that the points fit, as `camera_of_points` finds it."""
+        if self.intrinsics is not None or self.xyz is None:
+            return self.intrinsics
+        return camera_of_points(self.xyz)
 
     @classmethod
     def from_arrays(

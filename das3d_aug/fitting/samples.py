@@ -99,7 +99,7 @@ def synthetic_samples(
             epoch=epoch,
             texture=texture,
             foreground=foreground if part.foreground is None else part.foreground,
-            camera=part.intrinsics,
+            camera=part.camera,
             unit=part.unit,
         )
         if not pair.mask.any():

@@ -211,7 +211,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
         seed=job.seed,
         texture=texture,
         foreground=foreground,
-        camera=sample.intrinsics,
+        camera=sample.camera,
         unit=sample.unit,
         donor=other,
     )

@@ -87,7 +87,7 @@ class Origins:
             plan,
             texture=None if folder is None else as_source(folder),
             foreground=policy if normal.foreground is None else normal.foreground,
-            camera=normal.intrinsics,
+            camera=normal.camera,
             unit=normal.unit,
             donor=donor,
         )

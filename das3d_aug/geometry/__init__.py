@@ -9,6 +9,7 @@ from typing import Any
 
 from das3d_aug.geometry.camera_spellings import Description, camera_from_dict, describe_camera
 from das3d_aug.geometry.cameras import Camera, Intrinsics, Orthographic
+from das3d_aug.geometry.fitted import camera_of_points
 from das3d_aug.geometry.points import depth_to_points, move_along_rays, normals, points_to_depth, range_to_depth
 from das3d_aug.geometry.projection import project_points, sort_into_grid
 from das3d_aug.geometry.units import to_unit
@@ -19,6 +20,7 @@ __all__ = [
     "Intrinsics",
     "Orthographic",
     "camera_from_dict",
+    "camera_of_points",
     "depth_to_points",
     "describe_camera",
     "move_along_rays",

@@ -229,7 +229,7 @@ def _prepared(
         mask=made.mask,
         xyz=made.xyz,
         unit=made.unit,
-        camera=made.intrinsics,
+        camera=made.camera,
         plane=plane,
         normalisation=None,
         warning=warning,

@@ -134,7 +134,7 @@ def contact_sheet(
             index=index,
             texture=texture,
             foreground=part,
-            camera=sample.intrinsics,
+            camera=sample.camera,
             unit=sample.unit,
         )
         inside = sample.foreground

@@ -143,7 +143,7 @@ def _scene(
     size = extent
     if defects.length_unit == "mm":
         if camera is None or unit is None:
-            wanted = (("camera=, which points do not replace", camera), ("unit= (of the depth)", unit))
+            wanted = (("camera=", camera), ("unit= (of the depth)", unit))
             missing = " and ".join(name for name, value in wanted if value is None)
             raise ParameterError(f"length_unit='mm' needs {missing}: give what is missing, or use 'relative'")
         height = float(to_unit(1.0, "mm", unit))

@@ -20,7 +20,6 @@ from torch.utils.data import Dataset
 from das3d_aug import AnomalyPair, synthesize
 from das3d_aug.datasets import Sample
 from das3d_aug.errors import ParameterError
-from das3d_aug.geometry import Camera
 from das3d_aug.preparation import Prepared
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.nuisance import Nuisance, vary_normal
@@ -191,7 +190,7 @@ def _synthesize(sample: Sample | Prepared, *, donor: Sample | Prepared | None = 
         rgb,
         sample.depth,
         foreground=sample.foreground,
-        camera=_camera(sample),
+        camera=sample.camera,
         unit=sample.unit,
         donor=None if donor is None else (other, donor.depth, donor.foreground),
         **options,
@@ -209,10 +208,6 @@ def _varied(item: Item, seed: int) -> Item:
         rgb = rgb if rgb is None or sample.rgb is None else np.where(part[:, :, None], rgb, sample.rgb)
         depth = depth if depth is None or sample.depth is None else np.where(part, depth, sample.depth)
     return replace(item, sample=replace(sample, rgb=rgb, depth=depth))
-
-
-def _camera(sample: Sample | Prepared) -> Camera | None:
-    return sample.camera if isinstance(sample, Prepared) else sample.intrinsics
 
 
 def _removed(item: Item, pair: AnomalyPair) -> tuple[Item, NDArray[np.uint8] | None, NDArray[np.float32] | None]:

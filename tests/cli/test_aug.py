@@ -153,12 +153,17 @@ def test_what_others_print_does_not_come_between_a_program_and_its_object(monkey
     assert "hello from a plug-in" in done.stderr
 
 
-def test_sizes_in_mm_without_a_camera_say_what_is_missing(parts: Path, tmp_path: Path) -> None:
+def test_sizes_in_mm_need_a_camera_or_points(parts: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "mm.toml"
     recipe.write_text('kinds = { dent = 1 }\nlength_unit = "mm"\nsize = [2, 3]\nheight = [1, 1]\ndropout = 0.0\n')
-    done = run("generate", parts, "--out", tmp_path / "out", "--recipe", recipe)
+    assert run("generate", parts, "--out", tmp_path / "a", "--recipe", recipe, "--limit", 1).exit_code == 0
+    own = tmp_path / "own"
+    for name, image in (("rgb", np.full((64, 64, 3), 90, np.uint8)), ("depth", np.full((64, 64), 500, np.uint16))):
+        (own / name).mkdir(parents=True)
+        (own / name / "000.png").write_bytes(encode_png(image))
+    done = run("generate", own, "--unit", "mm", "--out", tmp_path / "b", "--recipe", recipe)
     assert done.exit_code == 1
-    assert "needs camera=, which points do not replace: give what is missing" in done.stderr  # the unit is known
+    assert "needs camera=: give what is missing" in done.stderr  # the unit is known
     assert "--unit" not in done.stderr
 
 
