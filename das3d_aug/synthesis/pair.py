@@ -304,8 +304,8 @@ def _composed(
     made = compose(image, depth, plan, foreground, source, camera=camera, unit=unit, donor=other)
     window = made.window
     if made.rgb is not None and image is not None:
-        differs = made.rgb[window] != image[window]
-        out.rgb_changed[window] = differs if differs.ndim == 2 else differs.any(axis=2)
+        differs = np.atleast_3d(made.rgb[window] != image[window])
+        out.rgb_changed[window] = functools.reduce(np.logical_or, np.moveaxis(differs, 2, 0))  # any(axis=2) is slow
     if made.depth is not None and depth is not None and out.delta is not None:
         before, after = depth[window], made.depth[window]
         changed = out.depth_changed[window]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from das3d_aug._jit import kernel
 
-__all__ = ["brightness", "estimate_light", "smooth_surface"]
+__all__ = ["brightness", "estimate_light", "smooth_surface", "smooth_window"]
 
 _DARKEST, _BRIGHTEST = np.float32(0.25), np.float32(1.9)
 _OCCLUSION = 0.6
@@ -94,6 +94,18 @@ def smooth_surface(depth, inside, radius):
                 if numbers[x] > 0:
                     out[y, x] = totals[x] / numbers[x]
     return out
+
+
+def smooth_window(
+    depth: NDArray[np.float32], inside: NDArray[np.bool_], radius: int, window: tuple[slice, slice]
+) -> NDArray[np.float32]:
+    """Return `smooth_surface` in a window, from the pixels that it needs alone."""
+    wide = tuple(slice(max(0, side.start - radius), side.stop + radius) for side in window)
+    some = smooth_surface(np.ascontiguousarray(depth[wide]), np.ascontiguousarray(inside[wide]), radius)
+    rows, columns = (
+        slice(side.start - outer.start, side.stop - outer.start) for side, outer in zip(window, wide, strict=True)
+    )
+    return np.asarray(some[rows, columns])
 
 
 def estimate_light(

@@ -28,7 +28,7 @@ from das3d_aug.synthesis.kinds import Canvas, DefectKind, kind_named
 from das3d_aug.synthesis.kinds.base import Field
 from das3d_aug.synthesis.kinds.shapes import smooth
 from das3d_aug.synthesis.lay import lay_at
-from das3d_aug.synthesis.relight import brightness, smooth_surface
+from das3d_aug.synthesis.relight import brightness, smooth_window
 
 __all__ = ["RELIEF", "OtherPart", "Scene"]
 
@@ -119,9 +119,7 @@ class Scene:
         if self.plausible:
             steepest = _ASPECT * 2 * radius * defect.elongation * self.pitch
             rise = min(max(rise, -steepest), steepest)
-        surface = None
-        if self.depth is not None and (kind.relief or kind.moves):
-            surface = smooth_surface(self.depth, self.inside, max(2, round(radius / 2)))
+        smoothing = max(2, round(radius / 2))
         canvas = Canvas(
             centre=(row - top, column - left),
             radius=radius,
@@ -129,7 +127,7 @@ class Scene:
             angle=math.radians(self._angle(defect, (row, column))),
             seed=defect.seed,
             inside=self.inside[window],
-            relief=self._relief(window, surface if kind.relief else None, rise),
+            relief=self._relief(window, smoothing if kind.relief else None, rise),
         )
         kind.render(canvas, defect.values)
         lift = canvas.lift * np.float32(rise)
@@ -142,11 +140,11 @@ class Scene:
             rows, columns = rows.clip(0, height - 1), columns.clip(0, width - 1)
             source: Scene | OtherPart = self if self.donor is None or not kind.donor else self.donor
             canvas.foot &= known & source.inside[rows, columns]
-            if depth is not None and surface is not None and source.depth is not None:
-                there, beneath = source.depth[rows, columns], surface
-                if source is not self:
-                    beneath = smooth_surface(source.depth, source.inside, max(2, round(radius / 2)))
-                lift = surface[window] + (there - beneath[rows, columns]) - depth
+            if self.depth is not None and depth is not None and source.depth is not None:
+                there, first, left_most = source.depth[rows, columns], int(rows.min()), int(columns.min())
+                box = np.s_[first : int(rows.max()) + 1, left_most : int(columns.max()) + 1]
+                beneath = smooth_window(source.depth, source.inside, smoothing, box)[rows - first, columns - left_most]
+                lift = smooth_window(self.depth, self.inside, smoothing, window) + (there - beneath) - depth
                 lift[(there <= 0) | (depth <= 0)] = 0
             if source.rgb is not None:
                 colour = source.rgb[rows, columns]
@@ -198,13 +196,13 @@ class Scene:
         lay = lay_at(surface, self.inside, centre, max(4, round(self.size * _AROUND)))
         return defect.angle if lay is None else lay + (defect.angle - 180) / 20
 
-    def _relief(self, window: Any, smooth: NDArray[np.float32] | None, rise: float) -> NDArray[np.float32]:
+    def _relief(self, window: Any, smoothing: int | None, rise: float) -> NDArray[np.float32]:
         """Return how far the part stands out of its smooth surface, in the defect's height."""
         inside = self.inside[window]
-        if smooth is None or self.depth is None:
+        if smoothing is None or self.depth is None:
             return np.zeros(inside.shape, np.float32)
         here = self.depth[window]
-        relief = (smooth[window] - here) / np.float32(max(abs(rise), 1e-12))
+        relief = (smooth_window(self.depth, self.inside, smoothing, window) - here) / np.float32(max(abs(rise), 1e-12))
         relief = np.minimum(np.maximum(relief, np.float32(-_CAP)), np.float32(_CAP))
         relief[~inside | (here <= 0)] = 0
         return np.asarray(relief)
@@ -230,8 +228,9 @@ class Scene:
                 return True
         if colour is None or self.rgb is None:
             return False
-        change = (colour - self.rgb[window]).sum(axis=2) / np.float32(3)
-        return bool(_mean_change(change, foot) > _VISIBLE)
+        change = colour - self.rgb[window]  # summed by hand: sum(axis=2) is slow
+        grey = (change[:, :, 0] + change[:, :, 1] + change[:, :, 2]) / np.float32(3)
+        return bool(_mean_change(grey, foot) > _VISIBLE)
 
 
 def _soften(foot: NDArray[np.bool_], times: int, fields: Sequence[tuple[Field, float]]) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from das3d_aug.synthesis.relight import brightness, estimate_light, smooth_surface
+from das3d_aug.synthesis.relight import brightness, estimate_light, smooth_surface, smooth_window
 
 LIGHT = (0.3, -0.5, math.sqrt(1 - 0.34))
 
@@ -29,6 +29,15 @@ def test_smooth_surface_equals_the_naive_twin(height, width, radius, seed):
     depth = rng.uniform(0.5, 1, (height, width)).astype(np.float32) * (rng.random((height, width)) < 0.8)
     inside = rng.random((height, width)) < 0.8
     np.testing.assert_allclose(smooth_surface(depth, inside, radius), naive_smooth(depth, inside, radius), atol=1e-6)
+
+
+@pytest.mark.parametrize("window", [np.s_[0:5, 0:7], np.s_[10:30, 3:40], np.s_[25:32, 39:40]])
+def test_a_window_of_a_smooth_surface_is_that_of_the_whole(window):
+    rng = np.random.default_rng(1)
+    depth = rng.uniform(0.5, 1, (32, 40)).astype(np.float32) * (rng.random((32, 40)) < 0.8)
+    inside = rng.random((32, 40)) < 0.8
+    whole = smooth_surface(depth, inside, 4)[window]
+    np.testing.assert_allclose(smooth_window(depth, inside, 4, window), whole, atol=1e-6)
 
 
 def test_brightness_is_lambert_s_law_on_the_normals_of_the_changed_surface():
