@@ -9,8 +9,9 @@ In the footprint alone, and where the part is::
 
 h lift, s and cover are smoothed as often as the defect's softness says.
 
-What is lost shows what lies behind: the background's plane if the image has one, nothing measured if not.  A defect
-that nobody could see (a patch pasted onto its like) is taken back: its mask would be a wrong label.
+What is lost shows what lies behind, in the shade that the kind gives it and with a soft edge: the background's plane if
+the image has one, nothing measured if not.  A defect that nobody could see (a patch pasted onto its like) is taken
+back: its mask would be a wrong label.
 """
 
 from __future__ import annotations
@@ -160,8 +161,11 @@ class Scene:
                 colour += canvas.cover[:, :, None] * (texture(defect, foot, top, left) - colour)
             if not kind.moves and not kind.flat:
                 colour = before + np.float32(defect.contrast) * (colour - before)
-            if canvas.lost.any():
-                colour[canvas.lost] = self._background()
+            if canvas.lost.any():  # a pixel on the edge sees the part and what lies behind
+                missing = canvas.lost.astype(np.float32)
+                smooth(missing, max(1, defect.softness))
+                behind = self._background() * canvas.shade[:, :, None]
+                colour += missing[:, :, None] * (behind - colour)
             colour = np.minimum(np.maximum(colour, np.float32(0)), np.float32(1))
         if depth is not None:
             measured = foot & (depth > 0)

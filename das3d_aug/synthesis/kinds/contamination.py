@@ -23,7 +23,7 @@ def draw(stream: Stream) -> dict[str, float]:
 
 def render(canvas: Canvas, values: Values) -> None:
     """Heap foreign matter up; where it is thin, the part shines through."""
-    deep = blob(canvas, wobble=values["wobble"], cell=0.45)
+    deep = blob(canvas, wobble=values["wobble"], octaves=3)
     thick = unit(deep / np.float32(values["soft"]))
     grains = fractal(canvas, cell=0.2, label=7)
     canvas.lift[:] = thick * np.maximum(np.float32(1) + np.float32(values["granular"]) * grains, np.float32(0.05))

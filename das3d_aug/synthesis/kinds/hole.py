@@ -6,21 +6,25 @@ import numpy as np
 
 from das3d_aug.randomness import Stream
 from das3d_aug.synthesis.kinds.base import Canvas, DefectKind, Values, unit
-from das3d_aug.synthesis.kinds.shapes import blob
+from das3d_aug.synthesis.kinds.shapes import blob, fractal
 
 __all__ = ["chunk", "hole"]
 
 
 def draw(stream: Stream) -> dict[str, float]:
-    """Draw how ragged its edge is, and how wide the rim that falls off towards it."""
-    return {"ragged": stream.uniform(0.05, 0.5), "rim": stream.uniform(0.0, 0.2)}
+    """Draw how ragged its edge is, how wide the rim that falls off towards it, and the shadow in it."""
+    return {"ragged": stream.uniform(0.05, 0.6), "rim": stream.uniform(0.0, 0.3), "shadow": stream.uniform(0.0, 0.9)}
 
 
 def render(canvas: Canvas, values: Values) -> None:
-    """Take the part away; the rim sinks towards the edge of what is gone."""
-    deep = blob(canvas, wobble=values["ragged"], cell=0.45)
+    """Take the part away; the rim sinks towards the edge of what is gone, and throws its shadow into it."""
+    deep = blob(canvas, wobble=values["ragged"], octaves=3)
     canvas.lost[:] = deep > 0
     canvas.foot[:] = deep > 0
+    along, _ = canvas.grid()
+    uneven = np.float32(0.3) * fractal(canvas, cell=0.3, label=7)
+    shadow = np.float32(values["shadow"]) * unit(np.float32(0.5) + np.float32(0.7) * (along + uneven))
+    canvas.shade[canvas.lost] = np.float32(1) - shadow[canvas.lost]
     if rim := values["rim"]:
         near = unit((deep + np.float32(rim)) / np.float32(rim))
         canvas.lift[:] = near * near * np.float32(0.3)
@@ -35,6 +39,7 @@ hole = DefectKind(
     size=(0.02, 0.3),
     height=(0.05, 0.2),
     sign=1,
+    elongation=(0.25, 1.0),
 )
 
 chunk = DefectKind(

@@ -19,6 +19,7 @@ from das3d_aug.synthesis.noise import fill_noise, noise_buffer
 __all__ = ["blob", "fractal", "grain", "path", "smooth", "strokes"]
 
 _FAR = -1e3
+_LOBE = 0.8  # of a radius: the lobes of a blob's edge
 
 
 def grain(canvas: Canvas, *, cell: float, label: int = 0, stretch: float = 1.0) -> Field:
@@ -57,13 +58,17 @@ def fractal(canvas: Canvas, *, cell: float, octaves: int = 3, label: int = 0, ga
     return total
 
 
-def blob(canvas: Canvas, *, wobble: float = 0.25, cell: float = 0.6, label: int = 0) -> Field:
-    """Return how deep each pixel lies in an irregular ellipse: 1 in the middle, 0 at its edge, negative outside."""
+def blob(canvas: Canvas, *, wobble: float = 0.25, octaves: int = 1) -> Field:
+    """Return how deep each pixel lies in an irregular ellipse: 1 in the middle, 0 at its edge, negative outside.
+
+    ``wobble`` is how irregular it is, in radii; with several octaves its edge is ragged.
+    """
     along, across = canvas.grid()
     across = across / np.float32(canvas.elongation)
     field = np.float32(1) - np.sqrt(along * along + across * across)
     if wobble and canvas.radius >= 3:
-        field = field - np.float32(wobble) * grain(canvas, cell=cell * math.sqrt(canvas.elongation), label=label)
+        cell = _LOBE * math.sqrt(canvas.elongation)
+        field = field - np.float32(wobble) * fractal(canvas, cell=cell, octaves=octaves)
     return field
 
 

@@ -12,21 +12,22 @@ __all__ = ["spall"]
 
 
 def draw(stream: Stream) -> dict[str, float]:
-    """Draw how rough and how tilted the fracture is, and its tone."""
+    """Draw how rough and how tilted the fracture is, its tone, and how steep its edge."""
     return {
-        "rough": stream.uniform(0.3, 0.8),
+        "rough": stream.uniform(0.02, 0.3),
         "tilt": stream.uniform(-0.8, 0.8),
         "tone": stream.uniform(-0.4, 0.4),
         "grain": stream.uniform(0.02, 0.15),
+        "wall": stream.uniform(1.0, 8.0),
     }
 
 
 def render(canvas: Canvas, values: Values) -> None:
     """Replace the skin by a fractal surface that starts at a ragged line."""
-    deep = blob(canvas, wobble=0.6, cell=0.5)
-    inside = unit(deep * np.float32(8))
+    deep = blob(canvas, wobble=0.6, octaves=3)
+    inside = unit(deep * np.float32(values["wall"]))
     along, _ = canvas.grid()
-    fracture = fractal(canvas, cell=0.5, octaves=4, label=6, gain=0.6)
+    fracture = fractal(canvas, cell=0.9, octaves=4, label=6, gain=0.45)
     surface = np.float32(0.7) + np.float32(values["tilt"]) * along + np.float32(values["rough"]) * fracture
     canvas.lift[:] = inside * (np.maximum(surface, np.float32(0)) + np.float32(0.5) * canvas.relief)
     speckle = fractal(canvas, cell=0.08, octaves=2, label=11)
@@ -43,5 +44,6 @@ spall = DefectKind(
     size=(0.06, 0.8),
     height=(0.05, 0.4),
     sign=1,
+    elongation=(0.25, 1.0),
     relief=True,
 )

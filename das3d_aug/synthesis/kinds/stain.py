@@ -23,7 +23,7 @@ def draw(stream: Stream) -> dict[str, float]:
 
 def render(canvas: Canvas, values: Values) -> None:
     """Change the tone, unevenly; mix a foreign colour in; darken the edge."""
-    deep = blob(canvas, wobble=0.4)
+    deep = blob(canvas, wobble=0.5, octaves=3)
     inside = step(deep / np.float32(values["soft"]))
     uneven = np.float32(1) + np.float32(0.4) * fractal(canvas, cell=0.5, label=8)
     canvas.cover[:] = unit(np.float32(values["cover"]) * inside * uneven)
