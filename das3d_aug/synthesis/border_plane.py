@@ -60,7 +60,9 @@ def fit_background(depth, sign, whole):
     kind = 0 if sign > 0 else 1
     kept, share = _consensus(ys, xs, qs)
     if kind == 0 and share <= _ENOUGH:
-        straight = -1.0 / qs
+        straight = np.empty(qs.size)
+        for k in range(qs.size):
+            straight[k] = -1.0 / qs[k]
         others, more = _consensus(ys, xs, straight)
         if more > _ENOUGH:
             kept, qs, kind = others, straight, -1
@@ -92,7 +94,9 @@ def fit_background(depth, sign, whole):
 @kernel
 def _consensus(ys, xs, qs):
     """RANSAC: the samples near the plane through three of them that most others lie near, and their share."""
-    best = np.ones(qs.size, np.bool_)
+    best = np.empty(qs.size, np.bool_)
+    for n in range(qs.size):  # loops throughout: an array expression takes a second to compile
+        best[n] = True
     most = 0
     near = np.empty(qs.size, np.bool_)
     for trial in range(_TRIALS):
@@ -111,7 +115,8 @@ def _consensus(ys, xs, qs):
             count += near[n]
         if count > most:
             most = count
-            best[:] = near
+            for n in range(qs.size):
+                best[n] = near[n]
             if most > _ENOUGH * qs.size:
                 break
     return best, most / qs.size

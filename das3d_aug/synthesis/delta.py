@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from das3d_aug._jit import kernel
 from das3d_aug.errors import ForegroundError
-from das3d_aug.synthesis.foreground import Policy, axis_sign, locate
+from das3d_aug.synthesis.foreground import Policy, Scan, axis_sign, locate
 from das3d_aug.synthesis.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.synthesis.nonzero import nonzero, padded
 from das3d_aug.synthesis.part_range import part_range
@@ -35,20 +35,14 @@ def delta_of(
     The unit is 0 where magnitudes are relative to the part's range of depth and there is none.
     """
     _, found = locate(depth, foreground, axis_sign(plan.depth_axis))
-    inside, first, last, _, high = found
-    if high == 0:
+    if found[4] == 0:
         raise ForegroundError(_no_foreground(depth, foreground))
     unit = 1.0
     if plan.magnitude_unit == "range":
         low, high = part_range(depth, found)
         unit = high - low
-    row, both, column = plan.covariance
-    window = _filtered_mask(
-        inside, first, last, np.uint64(plan.noise_seed),
-        lattice_grid(plan.shape, plan.resolution, plan.rotation),
-        plan.threshold, -1.0 if plan.area is None else plan.area,
-        *plan.alpha, row, both, column, kernel_size(row, column) if plan.skew else 1,
-    )  # fmt: skip
+    row, _, column = plan.covariance
+    window = _filtered_mask(found, plan, kernel_size(row, column) if plan.skew else 1)
     return *window, unit
 
 
@@ -68,20 +62,21 @@ LIMITS = {
 }
 
 
-@kernel
-def _filtered_mask(
-    inside, first, last, seed, grid, threshold, area, alpha_y, alpha_x, yy, yx, xx, size
-):  # fmt: skip
-    """Eqs 1 to 5 on a foreground: what `filter_runs` returns."""
-    noise = noise_buffer(inside.shape)
-    fill_noise(noise, first, last, seed, *grid)
-    if area >= 0.0:
-        threshold = _quantile(noise, inside, first, last, area)
+def _filtered_mask(found: Scan, plan: Plan, size: int) -> tuple[NDArray[np.int32], int, int]:
+    """Eqs 1 to 5 on a foreground: what `filter_runs` returns.
+
+    No kernel that calls the others: each would be compiled twice, and the first call waits for that.
+    """
+    inside, first, last, _, _ = found
+    noise, threshold = noise_buffer(plan.shape), plan.threshold
+    fill_noise(
+        noise, first, last, np.uint64(plan.noise_seed), *lattice_grid(plan.shape, plan.resolution, plan.rotation)
+    )
+    if plan.area is not None:
+        threshold = _quantile(noise, inside, first, last, plan.area)
     mask = inside.view(np.int8)  # the foreground is not needed again: its memory becomes M_t
     _ternarise(mask, noise, first, last, np.float32(threshold))
-    if size == 1:  # without the skew filter
-        return filter_runs(mask, np.full((1, 1), ONE, np.int32))
-    weights = sample_kernel(alpha_y, alpha_x, yy, yx, xx, size)
+    weights = np.ones((1, 1)) if size == 1 else sample_kernel(*plan.alpha, *plan.covariance, size)  # 1: without skew
     return filter_runs(mask, np.rint(weights * ONE).astype(np.int32))
 
 

@@ -218,15 +218,16 @@ def scan(
     """
     # The bits of positive floats sort as the floats do; as integers, validity and range take one vector loop.
     kind, largest = _BITS[depth.dtype.type]
-    *found, low, high, share = _scan(
+    nearer, share = (0 if sign > 0 else 1), 1.0
+    if plane is None and given is None:
+        *plane, nearer, share = fit_background(depth, sign, depth.dtype.kind == "u")
+    *found, low, high = _scan(
         depth,
         depth.view(kind),
         largest,
-        depth.dtype.kind == "u",
         _ANYWHERE if given is None else given,
         given is not None,
-        sign,
-        plane is None,
+        nearer,
         *(plane or (0.0, 0.0, 0.0)),
     )
     limits = np.array([low, high], kind).view(depth.dtype)
@@ -243,10 +244,7 @@ _BITS = {
 
 
 @kernel
-def _scan(depth, bits, largest, whole, given, use_given, sign, estimate, by, bx, c):
-    kind, share = (0 if sign > 0 else 1), 1.0
-    if estimate and not use_given:
-        by, bx, c, kind, share = fit_background(depth, sign, whole)
+def _scan(depth, bits, largest, given, use_given, kind, by, bx, c):
     height, width = depth.shape
     out = np.empty((height, width), np.uint8)
     first, last = np.zeros(height, np.int32), np.zeros(height, np.int32)
@@ -263,7 +261,7 @@ def _scan(depth, bits, largest, whole, given, use_given, sign, estimate, by, bx,
         if row_high > 0:
             low, high = min(low, row_low), max(high, row_high)
             first[y], last[y] = ends(row)
-    return out, first, last, low, high, share
+    return out, first, last, low, high
 
 
 # One loop does one thing in each of these: only so do they all become vector instructions.

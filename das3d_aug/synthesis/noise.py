@@ -63,8 +63,7 @@ def perlin_noise(
     return out[:, :width].copy()
 
 
-@kernel
-def noise_buffer(shape):
+def noise_buffer(shape: tuple[int, int]) -> NDArray[np.float32]:
     """Allocate what `fill_noise` writes to: rows with room for the last vector of pixels."""
     return np.empty((shape[0], shape[1] + LANES - 1), np.float32)
 

@@ -119,21 +119,27 @@ def sample_kernel(alpha_y, alpha_x, yy, yx, xx, size):
             tail = math.erfc(-(alpha_y * y + alpha_x * x) / math.sqrt(2.0))
             out[i, j] = math.exp(-0.5 * quadratic) * tail
             total += out[i, j]
-    return out / total
+    for i in range(size):
+        for j in range(size):
+            out[i, j] /= total
+    return out
+
+
+def filter_runs(mask: NDArray[np.int8], weights: NDArray[np.int32]) -> tuple[NDArray[np.int32], int, int]:
+    """Convolve where the result can differ from zero: (int32 rows x columns in units of 1/ONE, top, left)."""
+    bounds = _bounds(mask.view(np.uint8))  # as `ends` is compiled for the foreground too
+    if bounds[1] <= bounds[0]:
+        return np.empty((0, 0), np.int32), 0, 0
+    window: tuple[NDArray[np.int32], int, int] = _filter_runs(mask, _row_sums(weights), weights.shape[0], *bounds)
+    return window
 
 
 @kernel
-def filter_runs(mask, weights):
-    """Convolve where the result can differ from zero: (int32 rows x columns in units of 1/ONE, top, left)."""
+def _filter_runs(mask, sums, size, y0, y1, x0, x1):
     height, width = mask.shape
-    size = weights.shape[0]
     half = size // 2
-    y0, y1, x0, x1 = _bounds(mask)
-    if y1 <= y0:
-        return np.empty((0, 0), np.int32), 0, 0
     top, bottom = max(0, y0 - half), min(height, y1 + half)
     left, right = max(0, x0 - half), min(width, x1 + half)
-    sums = _row_sums(weights)
     # Work rows start at column x0 - half.
     ring = np.zeros((size, x1 - x0 + sums.shape[1]), np.int32)
     down = np.zeros(ring.shape[1], np.int32)
@@ -187,7 +193,7 @@ def _bounds(mask):
     y0, y1, x0, x1 = height, 0, width, 0
     for y in range(height):
         row = mask[y]
-        used = np.int8(0)
+        used = np.uint8(0)
         for x in range(row.size):
             used |= row[x]
         if used == 0:

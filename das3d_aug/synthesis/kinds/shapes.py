@@ -137,20 +137,20 @@ def smooth(field, times):
     """Smooth a field of float32 by (1 2 1) / 4 along rows and columns, so many times; its edge repeats itself."""
     height, width = field.shape
     half, quarter = np.float32(0.5), np.float32(0.25)
-    above, row = np.empty(width, np.float32), np.empty(width, np.float32)
+    above = np.empty(width, np.float32)
     for _ in range(times):
         for y in range(height):
-            line = field[y]
-            row[:] = line
-            for x in range(1, width - 1):
-                line[x] = half * row[x] + quarter * (row[x - 1] + row[x + 1])
-            if width > 1:
-                line[0] = half * row[0] + quarter * (row[0] + row[1])
-                line[width - 1] = half * row[width - 1] + quarter * (row[width - 1] + row[width - 2])
-        above[:] = field[0]
-        for y in range(height):
-            line, below = field[y], field[min(y + 1, height - 1)]
-            row[:] = line
+            row = field[y]
+            before = row[0]
             for x in range(width):
-                line[x] = half * row[x] + quarter * (above[x] + below[x])
-            above[:] = row
+                here, after = row[x], row[min(x + 1, width - 1)]
+                row[x] = half * here + quarter * (before + after)
+                before = here
+        for x in range(width):
+            above[x] = field[0, x]
+        for y in range(height):
+            row, below = field[y], field[min(y + 1, height - 1)]
+            for x in range(width):
+                here = row[x]
+                row[x] = half * here + quarter * (above[x] + below[x])
+                above[x] = here
