@@ -58,7 +58,7 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
 class Fork:
     """A command in a copy of this process, which has all packages loaded and kernels compiled.
 
-    Parameters as of `program`.  ``code`` is the exit code, once it has ended.
+    Parameters as of `program`.
     """
 
     def __init__(self, name: str, arguments: Sequence[object], *, most: tuple[int, str] | None = None) -> None:
@@ -77,10 +77,6 @@ class Fork:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             resource.setrlimit(resource.RLIMIT_FSIZE, (most[0], most[0]))
         importlib.import_module(f"das3d_cli.{name}").main([str(argument) for argument in arguments])
-
-    @property
-    def runs(self) -> bool:
-        return self._process.is_alive()
 
     def kill(self) -> None:
         self._process.kill()

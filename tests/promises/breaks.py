@@ -33,10 +33,10 @@ BREAKS = {
         "mixed = (np.float32(0.99) - beta)",
     ),
     5: Break(
-        "big-endian arrays reach the kernels",
+        "big-endian numbers are taken for the machine's own",
         "das3d_aug/_arguments.py",
-        'native = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")',
-        "native = array.dtype",
+        "view = np.ascontiguousarray(array, dtype=native).view()",
+        "view = np.ascontiguousarray(array.view(native)).view()",
     ),
     6: Break(
         "a dropped depth is the input itself",

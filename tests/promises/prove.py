@@ -60,7 +60,7 @@ def run(place: Path, number: int) -> tuple[list[str], str, int]:
     except subprocess.TimeoutExpired:
         sys.exit(f"{test} did not end in {_LIMIT} s")
     if not report.exists() or done.returncode not in (0, 1):
-        sys.exit(f"{test} could not run: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        sys.exit(f"{test} could not run ({done.returncode}): {done.stdout[-2000:]}{done.stderr[-2000:]}")
     cases = ElementTree.parse(report).getroot().findall(".//testcase")
     failed = [str(case.get("name")) for case in cases if case.find("failure") is not None]
     figures = [str(item.get("value")) for case in cases for item in case.findall(".//property")]

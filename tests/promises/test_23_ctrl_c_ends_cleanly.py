@@ -30,13 +30,13 @@ def test_what_is_finished_is_kept_and_the_same_command_goes_on(tmp_path, name, r
     out, source = tmp_path / "out", write_folder(tmp_path / "parts", count=1)
     if name == "prepare":
         for role, suffix in (("rgb", "png"), ("depth", "tiff")):
-            for k in range(1, 120):
+            for k in range(1, 60):
                 put(source / f"{role}/p{k}.{suffix}", (source / f"{role}/p0.{suffix}").read_bytes())
     arguments = {
-        "generate": ["generate", source, "--out", out, "--per-image", 400],
-        "generate, 1 worker": ["generate", source, "--out", out, "--per-image", 400, "--workers", 1],
+        "generate": ["generate", source, "--out", out, "--per-image", 200],
+        "generate, 1 worker": ["generate", source, "--out", out, "--per-image", 200, "--workers", 1],
         "prepare": ["prepare", source, "--out", out, "--size", 40, "--foreground", "all"],
-        "demo-data": ["demo-data", out, "--train", 60, "--validation", 0, "--good", 0, "--per-defect", 0, "--size", 48],
+        "demo-data": ["demo-data", out, "--train", 20, "--validation", 0, "--good", 0, "--per-defect", 0, "--size", 48],
     }[name]
     some = {"prepare": "records/*.json", "demo-data": "*/train/good/xyz/*"}.get(name, "recipes/*.json")
     assert interrupted("aug", arguments, lambda out: list(out.glob(some)), out) == [f"das3d-aug: interrupted; {ANEW}"]
