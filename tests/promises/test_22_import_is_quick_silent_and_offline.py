@@ -13,7 +13,7 @@ from helpers.processes import program, python
 NEEDED = "import numpy, scipy, numba, cv2, tifffile, yaml"
 
 
-def cpu_seconds(command, *, runs=5):
+def cpu_seconds(command, *, runs=3):
     """Return the least CPU time of a few runs."""
     took = []
     for _ in range(runs):
@@ -32,7 +32,7 @@ def test_quick(record_property):
     assert usage < 0.5 * needed
     record_property(
         "figure",
-        f"import {whole:.2f} s of CPU, its dependencies alone {needed:.2f} s; --help {usage:.2f} s (least of 5 runs)",
+        f"import {whole:.2f} s of CPU, its dependencies alone {needed:.2f} s; --help {usage:.2f} s (least of 3 runs)",
     )
 
 
