@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report and the gallery are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in lint types bench docs clean
+.PHONY: setup demo test test-albumentationsx test-plug-in lint types bench docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -72,6 +72,10 @@ bench: setup
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.metrics
+
+# Slow: the tests of docs/promises.md, each on das3d as it is and on a copy of it that is broken.
+prove-promises: setup
+	$(BIN)/python -m tests.promises.prove
 
 # Its theme announces its own end at every build; that is no fault of the docs.
 docs: setup

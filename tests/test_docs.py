@@ -17,6 +17,8 @@ from helpers.pages import PAGES, ROOT, all_blocks, blocks
 
 import das3d_aug
 from examples import make_pictures
+from tests.promises.breaks import BREAKS
+from tests.promises.prove import MODULES, PAGE, promise
 
 REFERENCE = sorted((ROOT / "docs/reference").glob("*.md"))
 NAME = re.compile(r"\bdas3d_(?:aug|ref|cli)(?:\.[A-Za-z_]\w*)+")
@@ -140,6 +142,20 @@ def test_deprecated_modules_say_where_to_go():
             cwd=ROOT,
         )
         assert f"DeprecationWarning: {old} has moved: import from {new}" in done.stderr
+
+
+@pytest.mark.parametrize("number", range(1, 24))
+def test_every_promise_has_its_module_its_row_and_its_break(number):
+    rows = re.findall(rf"^\| {number} \| (.*) \| `(\S+)` \| (.*) \| (.*) \|$", PAGE.read_text(), re.M)
+    assert len(rows) == 1, f"write the row: make prove-promises, or python -m tests.promises.prove {number}"
+    said, name, figure, broken = rows[0]
+    assert (said, name) == (promise(number), MODULES[number].name)
+    assert re.fullmatch(r"\S.* \(20\d\d-\d\d-\d\d\)", figure)
+    change = BREAKS[number]
+    assert (ROOT / change.file).read_text().count(change.old) == 1, "this break applies no more"
+    what, test = re.fullmatch(r"(.*): `(\w+)(?:\[.*\])?` fails", broken).groups()
+    assert what == change.what
+    assert f"def {test}(" in MODULES[number].read_text()
 
 
 def test_pictures_are_those_that_the_script_makes(tmp_path):

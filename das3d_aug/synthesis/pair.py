@@ -310,7 +310,8 @@ def _composed(
         before, after = depth[window], made.depth[window]
         changed = out.depth_changed[window]
         changed[:] = (after != before) & (before > 0) & (before < np.inf)
-        out.delta[window] = np.where(changed, after.astype(np.float64) - before, 0)
+        # Only where it changed: infinity less infinity would be a warning.
+        out.delta[window] = np.subtract(after, before, out=np.zeros(before.shape), where=changed, dtype=np.float64)
     out.mask[window] = out.rgb_changed[window] | out.depth_changed[window]
     return replace(
         out,

@@ -16,18 +16,11 @@ import tifffile
 from click.testing import CliRunner
 from das3d_cli.ref import main
 from helpers.dumps import environment, put
-from helpers.runs import CONFIG, detector, parts, picture, workplace
+from helpers.jobs import SMALL
+from helpers.runs import detector, parts, picture, workplace
 
 from das3d_aug.files import encode_png, encode_tiff
 from das3d_ref import PRESETS, Detector
-
-_SETTINGS = [
-    f"--set={section}.{name}={json.dumps(value)}"
-    for section, values in CONFIG.to_dict().items()
-    if section in ("network", "training", "score")
-    for name, value in values.items()
-]
-SMALL = ("--preset", "smoke", "--set=preparation.size=48", "--set=synthesis.area=[0.05, 0.2]", *_SETTINGS)
 
 
 def run(*arguments):

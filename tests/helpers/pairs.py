@@ -44,17 +44,28 @@ def digest(result):
     return hashlib.sha256(b"".join(a.tobytes() for a in arrays) + result.plan.to_json().encode()).hexdigest()
 
 
+def sample(index, epoch=0, seed=3, recipe=None):
+    """Return the digest of a sample of the usual pair: what worker processes compute."""
+    rgb, depth = pair()
+    recipe = recipe or Recipe(area=(0.01, 0.3))
+    return digest(synthesize(rgb, depth, recipe=recipe, seed=seed, epoch=epoch, index=index))
+
+
+def formula_pair(dtype=np.uint8):
+    """Return a pair of plain arithmetic, so that the input itself is the same everywhere."""
+    y, x = np.mgrid[:72, :90].astype(np.float32)
+    depth = 0.5 - 0.1 * np.maximum(0, 1 - ((y - 36) ** 2 + (x - 45) ** 2) / np.float32(900))
+    values = ((y * 7 + x * 13)[..., None] + np.arange(3) * 50).astype(np.int64) % 256
+    rgb = values.astype(np.uint8) if dtype is np.uint8 else (values / 256).astype(np.float32)
+    return rgb, depth.astype(np.float32)
+
+
 def golden_digests():
     digests = {}
     for name, recipe in RECIPES.items():
         for dtype in (np.uint8, np.float32):
-            # Plain arithmetic only, so that the input itself is the same everywhere.
-            y, x = np.mgrid[:72, :90].astype(np.float32)
-            depth = 0.5 - 0.1 * np.maximum(0, 1 - ((y - 36) ** 2 + (x - 45) ** 2) / np.float32(900))
-            values = ((y * 7 + x * 13)[..., None] + np.arange(3) * 50).astype(np.int64) % 256
-            rgb = values.astype(np.uint8) if dtype is np.uint8 else (values / 256).astype(np.float32)
+            rgb, depth = formula_pair(dtype)
             digests[f"{name}, {np.dtype(dtype).name}"] = [
-                digest(synthesize(rgb, depth.astype(np.float32), recipe=recipe, seed=42, index=k))[:16]
-                for k in range(4)
+                digest(synthesize(rgb, depth, recipe=recipe, seed=42, index=k))[:16] for k in range(4)
             ]
     return digests
