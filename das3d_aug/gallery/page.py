@@ -24,7 +24,7 @@ from das3d_aug.synthesis.kinds import kind_named
 
 __all__ = ["Gallery", "write_gallery"]
 
-_SCRIPTS = ("data.js", "pictures.js", "relief.js", "viewer.js", "grid.js")
+_SCRIPTS = ("data.js", "pictures.js", "relief.js", "views.js", "viewer.js", "grid.js")
 _ABOUT = {"skewed": "the paper's kind: blots of Perlin noise with skewed flanks, filled with a foreign texture"}
 
 

@@ -30,7 +30,7 @@ function paintDepth({ sample, width, height }, steps) {
   });
 }
 
-// The change of depth; null where there is none.
+// The change of depth.
 function paintChange(found) {
   const { sample, width, height, depth, depthBefore } = found;
   const change = Float32Array.from(depth, (step, at) =>
@@ -41,7 +41,7 @@ function paintChange(found) {
     if (value > 0) found.farther = Math.max(found.farther, value);
   }
   const lost = (at) => !depth[at] !== !depthBefore[at];
-  if (!found.nearer && !found.farther && !depth.some((step, at) => lost(at))) return null;
+  found.moved = found.nearer || found.farther || depth.some((step, at) => lost(at));
   const peak = Math.max(found.nearer, found.farther) || 1;
   return painted(width, height, (at) => {
     if (lost(at)) return (at + Math.floor(at / width)) % 2 ? [0, 0, 0] : [255, 255, 255];
