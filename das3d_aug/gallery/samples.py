@@ -91,7 +91,7 @@ def held(found: Found, pool: Pool, *, side: int) -> dict[str, Any]:
         "pixels": int(np.count_nonzero(labels)),
         "size": shape[::-1],
         "full": [width, height],
-        "marks": deflated(_shrunk(labels, small)),
+        "marks": deflated(_shrunk(labels, small), pool.level),
         "defects": [
             {
                 "kind": kind,
@@ -225,11 +225,12 @@ def _depth(
     part = find_foreground(was, "auto" if sample.foreground is None else sample.foreground).mask & known
     inside = part if part.any() else known
     near, far = depth_scale(was, known, inside)
-    low, high = (float(end([end(plane[there]) for plane, there in _measured(sample, before)])) for end in (min, max))
+    seen = np.concatenate([shown.need("depth")[shown.need("valid")] for shown in (sample, before)])
+    low, high = float(seen.min()), float(seen.max())
     relief = [pool.add(picture) for picture in _relief(sample, before, inside)]
     out = {
         "surface": relief[1],
-        "depth": deflated(differences(steps(depth, valid, low, high))),
+        "depth": deflated(differences(steps(depth, valid, low, high)), pool.level),
         "range": [low, high],
         "scale": [near, far],
         # Flying pixels would make the part flat.
@@ -240,12 +241,8 @@ def _depth(
     }
     if found.before is not None and found.before.sample.depth is not None:
         codes = steps(was, before.need("valid"), low, high)
-        out |= {"surfaceBefore": relief[0], "depthBefore": deflated(differences(codes[small]))}
+        out |= {"surfaceBefore": relief[0], "depthBefore": deflated(differences(codes[small]), pool.level)}
     return out
-
-
-def _measured(*samples: Sample) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    return [(sample.need("depth"), sample.need("valid")) for sample in samples if sample.need("valid").any()]
 
 
 def _relief(sample: Sample, before: Sample, inside: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

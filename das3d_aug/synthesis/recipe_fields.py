@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from das3d_aug.synthesis.defects import MOST_SOFT
 
-__all__ = ["LIMITS", "OF_KINDS", "REALISTIC", "Limits", "in_toml", "plain"]
+__all__ = ["LIMITS", "OF_KINDS", "OF_THE_PAPER", "REALISTIC", "Limits", "in_toml", "plain"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,12 @@ OF_KINDS = (
     "kinds", "count", "size", "height", "contrast", "softness", "length_unit", "relight", "placement", "dents",
 )  # fmt: skip
 """The fields of other kinds than the paper's."""
+
+OF_THE_PAPER = (
+    "area", "magnitude", "bump_magnitude", "beta", "resolution", "rotation", "threshold", "skew", "alpha", "sigma",
+    "anisotropy", "reference_size",
+)  # fmt: skip
+"""The fields of the paper's kind alone; what is in neither list is of all samples."""
 
 REALISTIC = {
     "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,

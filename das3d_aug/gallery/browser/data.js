@@ -59,6 +59,12 @@ function depthOf(sample, step) {
   return step ? low + (step - 1) / 65534 * (high - low) : NaN;
 }
 
+// The way back, between steps too.
+function stepOf(sample, depth) {
+  const [low, high] = sample.range;
+  return 1 + (depth - low) / ((high - low) || 1) * 65534;
+}
+
 // As the source has it: heights are counted towards the camera.
 const stored = (sample, depth) => (sample.zero === null ? depth : sample.zero - depth);
 
