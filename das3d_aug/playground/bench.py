@@ -153,8 +153,8 @@ class Playground:
         Returns
         -------
         dict
-            ``sample`` and its ``pictures`` as the page of a gallery holds them, what ``generate`` would write
-            (``written``), and what was warned of (``notes``).
+            ``sample`` and its ``pictures`` as the page of a gallery holds them, what ``generate`` leaves as it was
+            (``kept``), and what was warned of (``notes``).
 
         Raises
         ------
@@ -193,7 +193,7 @@ class Playground:
             pool = Pool(quick=True)
             sample = held(found, pool, side=_SIDE)
         notes = [*good.warnings, *dict.fromkeys(str(one.message) for one in caught)]
-        return {"sample": sample, "pictures": pool.urls, "written": _written(recipe, good, seed, part), "notes": notes}
+        return {"sample": sample, "pictures": pool.urls, "kept": _kept(recipe, good, seed, part), "notes": notes}
 
     def figures(self, recipe: Recipe, *, seed: int, start: int, most: int) -> dict[str, Any]:
         """Measure the defects of samples of a recipe, as many as fit into a moment, the parts in turns.
@@ -292,19 +292,14 @@ def _with(good: Sample, pair: AnomalyPair) -> Sample:
     )
 
 
-def _written(recipe: Recipe, good: Sample, seed: int, part: int) -> str:
-    """Say which modalities of a sample a data set of the recipe changes, and why not both."""
+def _kept(recipe: Recipe, good: Sample, seed: int, part: int) -> str:
+    """Say which modalities of a part the sample in a data set of the recipe has as they were, and why; "" if none."""
     plan = recipe.draw(good.shape, seed=seed, index=part)
-    if not plan.anomalous:
-        return "nothing (probability)"
-    left = {
-        "colour": good.rgb is not None and not plan.drop_rgb,
-        "depth": good.depth is not None and not plan.drop_depth,
-    }
-    said = " and ".join(name for name, there in left.items() if there) or "nothing"
-    why = "dropout" if recipe.modality == "rgbd" else "modality"
-    both = good.rgb is not None and good.depth is not None
-    return said if all(left.values()) or (not both and any(left.values())) else f"{said} ({why})"
+    held = {"colour": (good.rgb, plan.drop_rgb), "depth": (good.depth, plan.drop_depth)}
+    there = {name: drop or not plan.anomalous for name, (image, drop) in held.items() if image is not None}
+    why = "probability" if not plan.anomalous else "dropout" if recipe.modality == "rgbd" else "modality"
+    kept = " and ".join(name for name, drop in there.items() if drop)
+    return f"{kept} ({why})" if kept else ""
 
 
 def _above_zero(weights: Mapping[str, float] | None) -> dict[str, float] | None:

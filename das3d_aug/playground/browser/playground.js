@@ -52,7 +52,8 @@ async function drawOnce() {
   const took = Math.round(performance.now() - from);
   const nothing = reply.sample.defects.length ? "" : "This seed changes nothing that counts. ";
   find("notes").textContent = reply.notes.join(" ");
-  find("status").textContent = `${nothing}In a data set of this recipe this sample changes: ${reply.written}. Drawn in ${took} ms.`;
+  const kept = reply.kept && `In a data set of this recipe this sample keeps its ${reply.kept}. `;
+  find("status").textContent = `${nothing}${kept}Drawn in ${took} ms.`;
   document.body.dataset.took = took;
   document.body.dataset.drawn = Number(document.body.dataset.drawn ?? 0) + 1;
   find("replay").hidden = !reply.sample.command;
