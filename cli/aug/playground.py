@@ -35,7 +35,8 @@ def playground(source: Path | None, recipe: str | None, port: int, **options: An
 
     def ready(address: str) -> None:
         voice().tell(address=address)
-        voice().say(f"{address}\nopen it in a browser of this machine; Ctrl-C ends it")
+        click.echo(address, err=voice().silent)  # without it there is no page, so it is no mere talk
+        voice().say("open it in a browser of this machine; Ctrl-C ends it")
 
     serve(made, port=port, ready=ready)
 

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 __all__ = ["Pool", "as_json", "deflated", "differences", "mark", "ramp", "steps"]
 
 _MOST = 65535
+_JPEG = [
+    cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+]  # fmt: skip
 _WEBP = [cv2.IMWRITE_WEBP_QUALITY, 85]  # as OpenCV counts
 
 
@@ -28,7 +31,7 @@ class Pool:
     Parameters
     ----------
     quick : bool
-        Whether the page is not kept: pictures are exact, and all is larger and made at once.
+        Whether the page is not kept: all is made at once, and larger.
 
     Attributes
     ----------
@@ -39,7 +42,7 @@ class Pool:
     """
 
     def __init__(self, *, quick: bool = False) -> None:
-        self._encoding: tuple[str, list[int]] = ("bmp", []) if quick else ("webp", _WEBP)
+        self._encoding = ("jpeg", _JPEG) if quick else ("webp", _WEBP)
         self.level = 1 if quick else 9
         self.urls: list[str] = []
         self._places: dict[str, int] = {}

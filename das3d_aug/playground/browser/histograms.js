@@ -4,7 +4,7 @@ const BINS = 24;
 // A row is a defect: pixels, mm², share of the part's range of depth, mm.
 const CHARTS = [
   { title: "size", log: true, columns: [[1, "mm²"], [0, "px"]] },
-  { title: "height", log: false, columns: [[3, "mm"], [2, "of the part's range"]], ends: ["← nearer (bump)", "the outermost 2 % are in the end bins", "farther (dent) →"] },
+  { title: "height", log: false, columns: [[3, "mm"], [2, "of the part's range"]], ends: ["← nearer (bump)", "farther (dent) →"] },
 ];
 
 function shape(name, attributes, text) {

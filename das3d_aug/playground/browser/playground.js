@@ -26,6 +26,8 @@ async function ask(question, content) {
   }
 }
 
+const counted = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
 // The sample of the recipe; one question at a time, and after it the last that was wished meanwhile.
 async function redraw() {
   if (asking) {
@@ -88,8 +90,9 @@ async function measure() {
     samples += reply.samples;
     rows.push(...reply.rows);
     find("progress").value = Math.min(content.start / wanted, 1);
-    const labelled = data.beside && `; labelled in ${data.beside.name}: ${data.beside.rows.length} on ${data.beside.samples} samples`;
-    find("legend").textContent = `Recipe: ${rows.length} defects on ${samples} samples${labelled ?? ""}. Measured from the mask, as labelled ones are.`;
+    const { beside } = data;
+    const labelled = beside && `; labelled in ${beside.name}: ${counted(beside.rows.length, "defect")} on ${counted(beside.samples, "sample")}`;
+    find("legend").textContent = `Recipe: ${counted(rows.length, "defect")} on ${counted(samples, "sample")}${labelled ?? ""}. Measured from masks; the outermost 2 % of heights lie in the end bins.`;
     drawHistograms(rows);
   }
 }
