@@ -40,8 +40,9 @@ def serve(playground: Playground, *, port: int = 0, ready: Callable[[str], None]
 
         from das3d_aug.playground.server import app_of
     except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
         raise Das3dError(
-            f"the playground needs {error.name}: pip install '.[playground]' in the checkout of das3d"
+            f"the playground needs {package}: pip install '.[playground]' in the checkout of das3d"
         ) from error
     key = secrets.token_urlsafe(24)
     with socket.socket() as listening:

@@ -11,12 +11,13 @@ const SCALES = {
 };
 
 // A slider beside a field for any number: {element, inputs, set(value)}; told(value, slid) is called by either.
-function numberOf({ usual: [low, high], scale, whole }, label, told) {
+function numberOf({ ends, usual: [low, high], scale, whole }, label, told) {
   const [to, from] = SCALES[scale];
   const [first, last] = [to(low), to(high)];
   const step = scale === "octaves" || (whole && scale === "linear") ? 1 : (last - first) / 200;
   const slider = make("input", { type: "range", min: first, max: last, step, ariaLabel: label });
-  const field = make("input", { type: "number", step: "any", ariaLabel: `${label}, number` });
+  const title = `${ends.join(" … ")}${whole ? ", whole" : ""}`;
+  const field = make("input", { type: "number", step: "any", title, ariaLabel: `${label}, number` });
   const place = (value) => {
     if (typeof value === "number" && (scale === "linear" || value > 0)) slider.value = to(value);
   };

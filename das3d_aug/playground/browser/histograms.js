@@ -1,4 +1,5 @@
 // Sizes and heights of what the recipe draws, beside those of labelled defects.
+"use strict";
 
 const BINS = 24;
 // A row is a defect: pixels, mm², share of the part's range of depth, mm.

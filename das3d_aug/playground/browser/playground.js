@@ -1,4 +1,5 @@
 // The recipe, the sample that it draws, and what is known of many.
+"use strict";
 
 state.still = true;
 const key = new URLSearchParams(location.search).get("key");

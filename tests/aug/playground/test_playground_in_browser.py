@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,9 +21,11 @@ from playwright.sync_api import expect, sync_playwright
 
 from das3d_aug.datasets import open_dataset
 from das3d_aug.synthesis import Recipe
+from examples import make_screenshots
 
 PROGRAM = [sys.executable, "-m", "das3d_cli.aug"]
 START = Recipe(kinds={"dent": 1.0, "stain": 0.5}, size=(0.2, 0.3), height=(0.2, 0.3), count=(1, 1), dropout=0.0)
+IMAGES = Path(__file__).parents[3] / "docs/images"
 WAIT = 60_000  # milliseconds, for a machine that does much else
 expect.set_options(timeout=WAIT)
 
@@ -52,8 +55,8 @@ def address(folder):
 
 @pytest.fixture(scope="module")
 def browser():
-    # Root needs --no-sandbox; without a graphics card, WebGL is computed.
-    flags = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    # Root needs --no-sandbox; the 3-D view, which tests of the gallery see, would be computed at each change.
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
     with (
         sync_playwright() as driver,
         driver.chromium.launch(executable_path=shutil.which("chromium"), args=flags) as launched,
@@ -235,3 +238,11 @@ def test_a_port_in_use_is_said_in_a_sentence(folder):
     assert done.returncode == 2
     assert done.stderr.startswith(f"das3d-aug: error: --port must be a free one, got {port} (")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_picture_of_the_docs_is_made_by_the_script(tmp_path):
+    make_screenshots.main(tmp_path, samples="50", per_defect=1)
+    shown, made = (Image.open(folder / "playground.jpg") for folder in (IMAGES, tmp_path))
+    assert made.width == shown.width == 1360
+    assert abs(made.height - shown.height) < 120
+    assert (IMAGES / "playground.jpg").stat().st_size < 300_000
