@@ -28,9 +28,11 @@ def playground(page: Page, out: Path, *, samples: str, per_defect: int) -> None:
                 assert process.stdout is not None
                 page.goto(process.stdout.readline().strip())
                 page.locator("body[data-drawn]").wait_for()
-                page.locator("#seed").fill("11")
                 page.select_option("#count", samples)
                 page.locator("#progress[value='1']").wait_for()
+                page.locator("#seed").fill("11")
+                page.locator("#command", has_text="--seed 11").wait_for()
+                page.locator("h1").click()  # the field has no caret any more
                 page.screenshot(path=out / "playground.jpg", type="jpeg", quality=80, full_page=True)
             finally:
                 process.send_signal(signal.SIGINT)
@@ -42,7 +44,7 @@ def main(out: Path, *, samples: str = "200", per_defect: int = 4) -> None:
         sync_playwright() as driver,
         driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS) as browser,
     ):
-        page = browser.new_page(viewport={"width": 1360, "height": 1000})
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(120_000)  # milliseconds
         playground(page, out, samples=samples, per_defect=per_defect)
 

@@ -49,6 +49,7 @@ def serve(playground: Playground, *, port: int = 0, ready: Callable[[str], None]
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((_HERE, port))
+            listening.listen()  # who comes before the server is there waits
         except (OSError, OverflowError) as error:
             raise ParameterError(f"port must be a free one, got {port} ({error}); 0 finds one") from error
         playground.warm()

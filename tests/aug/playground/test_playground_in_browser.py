@@ -240,9 +240,11 @@ def test_a_port_in_use_is_said_in_a_sentence(folder):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_picture_of_the_docs_is_made_by_the_script(tmp_path):
-    make_screenshots.main(tmp_path, samples="50", per_defect=1)
+def test_the_picture_of_the_docs_is_made_by_the_script(browser, tmp_path):
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(WAIT)
+    make_screenshots.playground(page, tmp_path, samples="50", per_defect=1)
     shown, made = (Image.open(folder / "playground.jpg") for folder in (IMAGES, tmp_path))
-    assert made.width == shown.width == 1360
+    assert made.width == shown.width == 1440
     assert abs(made.height - shown.height) < 120
     assert (IMAGES / "playground.jpg").stat().st_size < 300_000
