@@ -52,12 +52,11 @@ async function drawOnce() {
   if (reply.error) return;
   place(await opened(reply.sample, reply.pictures));
   draw();
-  const took = Math.round(performance.now() - from);
   const nothing = reply.sample.defects.length ? "" : "This seed changes nothing that counts. ";
   find("notes").textContent = reply.notes.join(" ");
   const kept = reply.kept && `In a data set of this recipe this sample keeps its ${reply.kept}. `;
-  find("status").textContent = `${nothing}${kept}Drawn in ${took} ms.`;
-  document.body.dataset.took = took;
+  find("status").textContent = nothing + kept;
+  document.body.dataset.took = Math.round(performance.now() - from); // milliseconds
   document.body.dataset.drawn = Number(document.body.dataset.drawn ?? 0) + 1;
   find("replay").hidden = !reply.sample.command;
   find("command").textContent = reply.sample.command;

@@ -244,7 +244,8 @@ def test_the_picture_of_the_docs_is_made_by_the_script(browser, tmp_path):
     page = browser.new_page(viewport={"width": 1440, "height": 1000})
     page.set_default_timeout(WAIT)
     make_screenshots.playground(page, tmp_path, samples="50", per_defect=1)
-    shown, made = (Image.open(folder / "playground.jpg") for folder in (IMAGES, tmp_path))
+    files = [(folder / "playground.jpg").read_bytes() for folder in (IMAGES, tmp_path)]
+    shown, made = (Image.open(io.BytesIO(data)) for data in files)
     assert made.width == shown.width == 1440
     assert abs(made.height - shown.height) < 120
-    assert (IMAGES / "playground.jpg").stat().st_size < 300_000
+    assert len(files[0]) < 300_000
