@@ -6,7 +6,7 @@ DEMO := out/demo
 FAMILY := biscuit
 
 # By their Debian names: the shared libraries that the wheels of OpenCV and of Open3D (a twin in the tests) expect to find, and the
-# browser in which the report and the gallery are tested.
+# browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
 .PHONY: setup demo test test-albumentationsx test-plug-in lint types bench docs prove-promises clean
@@ -22,7 +22,7 @@ setup: .venv/.setup
 	    echo "OpenCV, Open3D and the tests need these packages (Debian names): $(SYSTEM)"; \
 	fi
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,serve,dev,docs]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[export,playground,serve,dev,docs]'
 	@touch $@
 
 demo: setup

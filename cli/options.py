@@ -20,6 +20,7 @@ __all__ = [
     "PICTURE",
     "PRESETS",
     "beside",
+    "drawing_options",
     "given",
     "is_main",
     "layout_options",
@@ -117,10 +118,14 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def synthesis_options(command: Command) -> Command:
-    """Add the options that say what is read and what is drawn."""
+    """Add the folder IN, and the options that say how it is read and what is drawn."""
+    return click.argument("source", metavar="IN", type=FOLDER)(drawing_options(command))
+
+
+def drawing_options(command: Command) -> Command:
+    """Add the options that say how IN is read and what is drawn."""
     for option in reversed(
         (
-            click.argument("source", metavar="IN", type=FOLDER),
             click.option("--recipe", metavar="NAME|FILE", help="paper, realistic, or a TOML file with the ranges."),
             click.option(
                 "--foreground", type=click.Choice(["auto", "all", "plane"]), help="Where the part is.  [default: auto]"

@@ -27,6 +27,7 @@ FLOORS = {
         ("preparation",),
         ("generation",),
         ("preview", "fitting", "gallery", "labels"),
+        ("playground",),
     ),
     "das3d_ref": (
         ("config_sections",),

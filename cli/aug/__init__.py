@@ -13,6 +13,7 @@ from .gap import gap
 from .generate import generate
 from .kinds import kinds
 from .labels import labels
+from .playground import playground
 from .prepare import prepare
 from .preview import preview
 from .replay import replay
@@ -24,5 +25,5 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
-for command in (generate, preview, gallery, labels, replay, doctor, demo_data, prepare, kinds, fit, gap):
+for command in (generate, preview, playground, gallery, labels, replay, doctor, demo_data, prepare, kinds, fit, gap):
     main.add_command(command)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
-import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,16 +70,7 @@ class FittedRecipe:
         before = _fields(self.start)
         moved = {name: before[name] for name in dict.fromkeys(one.partition(".")[0] for one in self.changes())}
         lines += [f"# {name}: {worded(before)}" for name, before in moved.items()]
-        defaults, values = Recipe(), self.recipe.to_dict()
-        for name, value in values.items():
-            if getattr(self.recipe, name) == getattr(defaults, name):
-                continue
-            if isinstance(value, dict):
-                value = "{ " + ", ".join(f"{_key(kind)} = {weight!r}" for kind, weight in value.items()) + " }"
-            else:
-                value = json.dumps("none" if value is None else value)
-            lines.append(f"{name} = {value}")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + self.recipe.to_toml()
 
 
 def fit_folder(
@@ -205,11 +194,6 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
 def _fields(recipe: Recipe) -> dict[str, Any]:
     fields = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.init}
     return fields | {"placement": recipe.placement or {"anywhere": 1.0}}
-
-
-def _key(name: str) -> str:
-    """Return a key of TOML."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def worded(value: Any) -> str:

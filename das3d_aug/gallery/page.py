@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from das3d_aug._arguments import check_whole
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.errors import Das3dError, FileError, ParameterError, counted
 from das3d_aug.files import open_atomic
-from das3d_aug.gallery.encode import Pool
+from das3d_aug.gallery.encode import Pool, as_json, ramp
 from das3d_aug.gallery.samples import described
 from das3d_aug.generation.records import Records
 from das3d_aug.synthesis.kinds import kind_named
 
 __all__ = ["Gallery", "write_gallery"]
 
-_SCRIPTS = ("data.js", "pictures.js", "relief.js", "viewer.js", "grid.js")
+_SCRIPTS = ("data.js", "pictures.js", "relief.js", "views.js", "viewer.js", "grid.js")
 _ABOUT = {"skewed": "the paper's kind: blots of Perlin noise with skewed flanks, filled with a foreign texture"}
 
 
@@ -174,17 +172,14 @@ def _page(title: str, told: Sequence[str], samples: Sequence[dict[str, Any]], po
             about[kind] = _ABOUT[kind] if kind in _ABOUT else kind_named(kind).about
         except ParameterError:  # of a plug-in that is not here
             continue
-    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
-    data = {"samples": samples, "pictures": pool.urls, "about": about, "ramp": ramp.tobytes().hex()}
-    # "<" and "&" are written so that no text of a file name or recipe can end the element that holds it.
-    text = json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026")
+    data = {"samples": samples, "pictures": pool.urls, "about": about, "ramp": ramp()}
     folder = files("das3d_aug.gallery") / "browser"
     parts = {
         "style": (folder / "page.css").read_text("utf-8"),
         "script": "\n".join((folder / name).read_text("utf-8") for name in _SCRIPTS),
         "title": html.escape(title),
         "told": html.escape(" ".join(told)),
-        "data": text,
+        "data": as_json(data),
     }
     page = (folder / "page.html").read_text("utf-8")
     pieces = page.split("@@")  # text, name, text, name, …: what is put in is not looked at again

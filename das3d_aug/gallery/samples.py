@@ -18,15 +18,27 @@ from das3d_aug.generation.records import Before, Record, Records, called, in_mm
 from das3d_aug.preparation import resize_sample
 from das3d_aug.synthesis import find_foreground
 
-__all__ = ["described"]
+__all__ = ["Found", "described", "held"]
 
 _NO_SOURCE = "generate did not write this sample, so nothing tells how it looked without a defect"
 _CHANGED = {"rgb": "colour", "depth": "depth", "both": "both", "normal": "nothing"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """A sample, and what its record leads to."""
+class Found:
+    """A sample, and what its record leads to.
+
+    Attributes
+    ----------
+    entry, sample : Entry, Sample
+        What is shown.
+    record : Record or None
+        What `das3d_aug.generation.generate` recorded of it.
+    before : Before or None
+        The sample without its defects.
+    why : str
+        Why there is no ``before``.
+    """
 
     entry: Entry
     sample: Sample
@@ -60,7 +72,12 @@ def described(entry: Entry, sample: Sample, records: Records, pool: Pool, *, sid
             before, why = records.before(record, sample), ""
         except Das3dError as error:
             why = str(error)
-    found = _Found(entry=entry, sample=sample, record=record, before=before, why=why)
+    return held(Found(entry=entry, sample=sample, record=record, before=before, why=why), pool, side=side)
+
+
+def held(found: Found, pool: Pool, *, side: int) -> dict[str, Any]:
+    """Return what the page holds of a sample that was looked up; parameters as of `described`."""
+    entry, sample, record = found.entry, found.sample, found.record
     height, width = sample.shape
     scale = min(1.0, side / max(height, width))
     shape = max(round(height * scale), 1), max(round(width * scale), 1)
@@ -74,7 +91,7 @@ def described(entry: Entry, sample: Sample, records: Records, pool: Pool, *, sid
         "pixels": int(np.count_nonzero(labels)),
         "size": shape[::-1],
         "full": [width, height],
-        "marks": deflated(_shrunk(labels, small)),
+        "marks": deflated(_shrunk(labels, small), pool.level),
         "defects": [
             {
                 "kind": kind,
@@ -86,13 +103,13 @@ def described(entry: Entry, sample: Sample, records: Records, pool: Pool, *, sid
         ],
         "facts": _facts(found, area),
         "command": None if record is None else record.command,
-        "why": why,
+        "why": found.why,
         **_pictures(found, shape, pool),
         **_depth(found, shape, small, pool, area),
     }
 
 
-def _labels(found: _Found) -> tuple[NDArray[np.uint8], list[tuple[str, int]]]:
+def _labels(found: Found) -> tuple[NDArray[np.uint8], list[tuple[str, int]]]:
     """Return which defect marks a pixel, and the kind and number of those that mark any."""
     sample, record = found.sample, found.record
     mask = np.zeros(sample.shape, np.bool_) if sample.mask is None else sample.mask
@@ -136,7 +153,7 @@ def _box(marked: NDArray[np.bool_]) -> list[float]:
     ]
 
 
-def _changes(found: _Found, where: NDArray[np.bool_]) -> str:
+def _changes(found: Found, where: NDArray[np.bool_]) -> str:
     """Say what a defect changes: colour, and how far the surface came nearer or went farther."""
     if found.before is None:
         return ""
@@ -160,7 +177,7 @@ def _size(pixels: int, area: float | None) -> str:
     return f"{pixels} px" if area is None else f"{pixels} px, {pixels * area:.3g} mm²"
 
 
-def _facts(found: _Found, area: float | None) -> list[tuple[str, str]]:
+def _facts(found: Found, area: float | None) -> list[tuple[str, str]]:
     """Return the numbers of a sample with their names."""
     record, mask = found.record, found.sample.mask
     facts = [("size", "not labelled" if mask is None else _size(int(np.count_nonzero(mask)), area))]
@@ -183,7 +200,7 @@ def _facts(found: _Found, area: float | None) -> list[tuple[str, str]]:
     return facts
 
 
-def _pictures(found: _Found, shape: tuple[int, int], pool: Pool) -> dict[str, Any]:
+def _pictures(found: Found, shape: tuple[int, int], pool: Pool) -> dict[str, Any]:
     """Return the colour after and before."""
     out: dict[str, Any] = {}
     before = None if found.before is None else found.before.sample
@@ -194,7 +211,7 @@ def _pictures(found: _Found, shape: tuple[int, int], pool: Pool) -> dict[str, An
 
 
 def _depth(
-    found: _Found, shape: tuple[int, int], small: NDArray[np.bool_], pool: Pool, area: float | None
+    found: Found, shape: tuple[int, int], small: NDArray[np.bool_], pool: Pool, area: float | None
 ) -> dict[str, Any]:
     """Return the lit surface and the depth, after and before; nothing where none is measured."""
     sample = resize_sample(found.sample, shape)
@@ -208,11 +225,12 @@ def _depth(
     part = find_foreground(was, "auto" if sample.foreground is None else sample.foreground).mask & known
     inside = part if part.any() else known
     near, far = depth_scale(was, known, inside)
-    low, high = (float(end([end(plane[there]) for plane, there in _measured(sample, before)])) for end in (min, max))
+    seen = np.concatenate([shown.need("depth")[shown.need("valid")] for shown in (sample, before)])
+    low, high = float(seen.min()), float(seen.max())
     relief = [pool.add(picture) for picture in _relief(sample, before, inside)]
     out = {
         "surface": relief[1],
-        "depth": deflated(differences(steps(depth, valid, low, high))),
+        "depth": deflated(differences(steps(depth, valid, low, high)), pool.level),
         "range": [low, high],
         "scale": [near, far],
         # Flying pixels would make the part flat.
@@ -223,12 +241,8 @@ def _depth(
     }
     if found.before is not None and found.before.sample.depth is not None:
         codes = steps(was, before.need("valid"), low, high)
-        out |= {"surfaceBefore": relief[0], "depthBefore": deflated(differences(codes[small]))}
+        out |= {"surfaceBefore": relief[0], "depthBefore": deflated(differences(codes[small]), pool.level)}
     return out
-
-
-def _measured(*samples: Sample) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:
-    return [(sample.need("depth"), sample.need("valid")) for sample in samples if sample.need("valid").any()]
 
 
 def _relief(sample: Sample, before: Sample, inside: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

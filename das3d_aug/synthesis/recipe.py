@@ -15,12 +15,13 @@ from das3d_aug._arguments import check_number, check_option, check_shape, check_
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
-from das3d_aug.synthesis.defects import MOST_SOFT, SKEWED, Defects, LengthUnit, draw_defect, draw_light
+from das3d_aug.synthesis.defects import SKEWED, Defects, LengthUnit, draw_defect, draw_light
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.ranges import Range, Span, as_range, as_span, draw_whole
+from das3d_aug.synthesis.recipe_fields import LIMITS, OF_KINDS, REALISTIC, in_toml, plain
 from das3d_aug.synthesis.weights import as_weights, weighted
 from das3d_aug.textures import draw_texture
 
@@ -28,13 +29,11 @@ __all__ = ["Recipe"]
 
 _DEFECTS = 7  # a stream beside that of the paper's kind
 _PLACES = 8  # and one beside that of the other kinds
+_RANGES = (
+    "resolution", "rotation", "threshold", "area", "alpha", "sigma", "anisotropy", "magnitude", "bump_magnitude",
+    "beta",
+)  # fmt: skip
 _LATER = {"placement": None, "dents": 0.5}  # fields that recipes of before do not have
-_OF_KINDS = ("kinds", "count", "size", "height", "contrast", "softness", "length_unit", "relight", *_LATER)
-_REALISTIC = {
-    "skewed": 1.0, "dent": 3.0, "missing": 2.0, "ridge": 1.0, "crater": 1.0, "pits": 2.0, "ripple": 0.5, "flat": 1.0,
-    "crack": 3.0, "scratch": 2.0, "cut": 2.0, "hole": 2.0, "chunk": 1.5, "spall": 2.0, "contamination": 3.0,
-    "stain": 2.0, "fray": 1.0, "shear": 0.5, "stretch": 0.5, "bend": 0.5, "shift": 0.5, "layer": 1.0, "paste": 2.0,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,22 +159,14 @@ class Recipe:
         for f in dataclasses.fields(self):
             if f.init and isinstance(value := getattr(self, f.name), np.generic):
                 object.__setattr__(self, f.name, value.item())
-        for name, low, high in (
-            ("resolution", 1, 4096), ("rotation", -360, 360), ("threshold", 0, 1), ("area", 1e-6, 1),
-            ("alpha", -10, 10), ("sigma", 0.1, 500), ("anisotropy", 0.02, 1), ("magnitude", 0, 1e9),
-            ("bump_magnitude", 0, 1e9), ("beta", 0, 1),
-        ):  # fmt: skip
+        for name in _RANGES:
             if (value := getattr(self, name)) is not None or name not in ("area", "bump_magnitude"):
-                object.__setattr__(self, name, as_range(name, value, low, high))
-        for name, least, most in (
-            ("probability", 0, 1),
-            ("dropout", 0, 1),
-            ("dents", 0, 1),
-            ("mask_threshold", 1e-12, 1e9),
-        ):
-            object.__setattr__(self, name, check_number(name, getattr(self, name), least, most))
-        for name, first, last in (("texture_operations", 0, 9), ("reference_size", 1, 2**20)):
+                object.__setattr__(self, name, as_range(name, value, *LIMITS[name].ends))
+        for name in ("probability", "dropout", "dents", "mask_threshold"):
+            object.__setattr__(self, name, check_number(name, getattr(self, name), *LIMITS[name].ends))
+        for name in ("texture_operations", "reference_size"):
             if name != "reference_size" or self.reference_size is not None:
+                first, last = (int(end) for end in LIMITS[name].ends)
                 object.__setattr__(self, name, check_whole(name, getattr(self, name), first, last))
         self._check_kinds()
         check_option("magnitude_unit", self.magnitude_unit, ("range", "depth"))
@@ -203,18 +194,17 @@ class Recipe:
                 "placement", self.placement, "edge", lambda name: check_option("placement", name, PLACEMENTS)
             )
             object.__setattr__(self, "placement", places)
-        for name, low, high in (("size", 1e-4, 1e6), ("height", 1e-6, 1e6)):
-            if (value := getattr(self, name)) is not None:
-                object.__setattr__(self, name, as_span(name, value, low, high))
-        for name, least, most in (("count", 1, 32), ("softness", 0, MOST_SOFT)):
-            object.__setattr__(self, name, as_span(name, getattr(self, name), least, most, whole=True))
-        object.__setattr__(self, "contrast", as_range("contrast", self.contrast, 0.01, 1))
+        for name in ("count", "size", "height", "softness"):
+            if (value := getattr(self, name)) is not None or name in ("count", "softness"):
+                limits = LIMITS[name]
+                object.__setattr__(self, name, as_span(name, value, *limits.ends, whole=limits.whole))
+        object.__setattr__(self, "contrast", as_range("contrast", self.contrast, *LIMITS["contrast"].ends))
         check_option("length_unit", self.length_unit, ("relative", "mm"))
         if self.length_unit == "mm" and (self.size is None or self.height is None):
             raise ParameterError("length_unit 'mm' needs size and height in mm, such as size = (1, 20)")
         if not isinstance(self.relight, bool):
             raise ParameterError(f"relight must be true or false, got {quoted(self.relight)}")
-        idle = [f.name for f in dataclasses.fields(self) if f.name in _OF_KINDS and getattr(self, f.name) != f.default]
+        idle = [f.name for f in dataclasses.fields(self) if f.name in OF_KINDS and getattr(self, f.name) != f.default]
         if self.kinds is None and idle:
             raise ParameterError(
                 f"{idle[0]} is of kinds of defects, and there are none: give kinds too, as {{'dent': 1}}"
@@ -223,7 +213,7 @@ class Recipe:
     @classmethod
     def realistic(cls, **changes: Any) -> Recipe:
         """Return a recipe of all kinds at all scales, with colour that follows shape; ``changes`` are fields."""
-        return cls(**{"kinds": _REALISTIC, "dropout": 0.2, **changes})
+        return cls(**{"kinds": REALISTIC, "dropout": 0.2, **changes})
 
     @classmethod
     def named(cls, name: str) -> Recipe:
@@ -315,9 +305,9 @@ class Recipe:
         """Return plain numbers, strings and lists, ready for JSON, YAML and TOML."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.init}
         if self.kinds is None:  # as recipes were before there were other kinds
-            values = {name: value for name, value in values.items() if name not in _OF_KINDS}
+            values = {name: value for name, value in values.items() if name not in OF_KINDS}
         values = {name: value for name, value in values.items() if name not in _LATER or value != _LATER[name]}
-        return {name: _plain(value) for name, value in values.items()}
+        return {name: plain(value) for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
@@ -330,26 +320,32 @@ class Recipe:
             raise ParameterError(f"recipe has no field {brief(', '.join(unknown))}; there are {', '.join(names)}")
         return cls(**values)
 
+    def to_toml(self) -> str:
+        """Return the lines that `from_toml` reads: the fields that differ from the defaults."""
+        values = ((f, getattr(self, f.name)) for f in dataclasses.fields(self) if f.init)
+        return "".join(f"{f.name} = {in_toml(value)}\n" for f, value in values if value != f.default)
+
     @classmethod
-    def from_toml(cls, path: str | Path) -> Recipe:
+    def from_toml(cls, path: str | Path, *, data: bytes | None = None) -> Recipe:
         """Read a recipe from a TOML file of field = value lines; ``area = "none"`` stands for None.
+
+        Parameters
+        ----------
+        path : path
+            The file, which errors name.
+        data : bytes, optional
+            What it holds, if it is not to be read.
 
         Raises
         ------
         FileError
             If the file cannot be read, is not TOML, or a value cannot be used.
         """
-        values = read_toml(path)
+        values = read_toml(path, data=data)
         try:
             return cls.from_dict({name: None if value == "none" else value for name, value in values.items()})
         except ParameterError as error:
             raise FileError(path, str(error)) from None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _covariance(wide: float, narrow: float, angle: float) -> tuple[float, float, float]:

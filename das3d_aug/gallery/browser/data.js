@@ -27,20 +27,20 @@ async function unpacked(text, width) {
   return out;
 }
 
-async function picture(number) {
-  if (number === undefined) return null;
+async function picture(url) {
+  if (url === undefined) return null;
   const image = new Image();
-  image.src = data.pictures[number];
+  image.src = url;
   await image.decode();
   return image;
 }
 
 // A sample with its pictures and planes of numbers; what it has not is null.
-async function opened(sample) {
+async function opened(sample, pictures) {
   const [width, height] = sample.size;
   const marks = await inflated(sample.marks);
   const [colour, colourBefore, surface, surfaceBefore] = await Promise.all(
-    [sample.colour, sample.colourBefore, sample.surface, sample.surfaceBefore].map(picture));
+    [sample.colour, sample.colourBefore, sample.surface, sample.surfaceBefore].map((at) => picture(pictures[at])));
   let depth = null;
   let depthBefore = null;
   if (sample.depth) depth = await unpacked(sample.depth, width);
@@ -57,6 +57,12 @@ async function opened(sample) {
 function depthOf(sample, step) {
   const [low, high] = sample.range;
   return step ? low + (step - 1) / 65534 * (high - low) : NaN;
+}
+
+// The way back, between steps too.
+function stepOf(sample, depth) {
+  const [low, high] = sample.range;
+  return 1 + (depth - low) / ((high - low) || 1) * 65534;
 }
 
 // As the source has it: heights are counted towards the camera.

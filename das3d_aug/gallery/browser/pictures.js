@@ -6,54 +6,60 @@ const NEARER = [205, 232, 255];
 const SAME = [128, 128, 128];
 const FARTHER = [96, 0, 16];
 
-const between = (a, b, share) => a.map((channel, at) => channel + share * (b[at] - channel));
+// A colour as the four bytes of a pixel.
+const packed = ([r, g, b]) => (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+const between = (a, b, share) => a.map((channel, at) => Math.round(channel + share * (b[at] - channel)));
+const GREY = packed(SAME);
+const BLACK = packed([0, 0, 0]);
+const WHITE = packed([255, 255, 255]);
+const IN_STEPS = Uint32Array.from({ length: 256 }, (_, at) => packed(RAMP.subarray(3 * at, 3 * at + 3)));
 
 function painted(width, height, colourAt) {
   const canvas = make("canvas", { width, height });
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let at = 0; at < width * height; at++) {
-    const [r, g, b] = colourAt(at);
-    image.data.set([r, g, b, 255], 4 * at);
-  }
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let at = 0; at < pixels.length; at++) pixels[at] = colourAt(at);
   context.putImageData(image, 0, 0);
   return canvas;
 }
 
 function paintDepth({ sample, width, height }, steps) {
   const [near, far] = sample.scale;
+  const [first, last] = [near, far].map((end) => stepOf(sample, end));
   return painted(width, height, (at) => {
-    if (!steps[at]) return SAME;
-    const share = (depthOf(sample, steps[at]) - near) / ((far - near) || 1);
-    const colour = 3 * Math.round(255 * Math.min(Math.max(share, 0), 1));
-    return RAMP.subarray(colour, colour + 3);
+    if (!steps[at]) return GREY;
+    const share = (steps[at] - first) / ((last - first) || 1);
+    return IN_STEPS[Math.round(255 * Math.min(Math.max(share, 0), 1))];
   });
 }
 
-// The change of depth; null where there is none.
+// The change of depth.
 function paintChange(found) {
   const { sample, width, height, depth, depthBefore } = found;
-  const change = Float32Array.from(depth, (step, at) =>
-    depthOf(sample, step) - depthOf(sample, depthBefore[at]));
-  found.nearer = found.farther = 0;
-  for (const value of change) {
-    if (value < 0) found.nearer = Math.max(found.nearer, -value);
-    if (value > 0) found.farther = Math.max(found.farther, value);
+  const unit = (sample.range[1] - sample.range[0]) / 65534; // of a step
+  let [nearer, farther, lost] = [0, 0, false];
+  for (let at = 0; at < depth.length; at++) {
+    if (!depth[at] || !depthBefore[at]) {
+      lost ||= !depth[at] !== !depthBefore[at];
+    } else {
+      nearer = Math.max(nearer, depthBefore[at] - depth[at]);
+      farther = Math.max(farther, depth[at] - depthBefore[at]);
+    }
   }
-  const lost = (at) => !depth[at] !== !depthBefore[at];
-  if (!found.nearer && !found.farther && !depth.some((step, at) => lost(at))) return null;
-  const peak = Math.max(found.nearer, found.farther) || 1;
+  Object.assign(found, { nearer: nearer * unit, farther: farther * unit, moved: nearer > 0 || farther > 0 || lost });
+  const peak = Math.max(nearer, farther) || 1;
   return painted(width, height, (at) => {
-    if (lost(at)) return (at + Math.floor(at / width)) % 2 ? [0, 0, 0] : [255, 255, 255];
-    const share = (change[at] || 0) / peak;
+    if (!depth[at] !== !depthBefore[at]) return (at + Math.floor(at / width)) % 2 ? BLACK : WHITE;
+    const share = (depth[at] - depthBefore[at]) / peak;
+    if (!share) return GREY;
     // Even a small change stands out from none.
-    const strength = share ? 0.25 + 0.75 * Math.abs(share) : 0;
-    return between(SAME, share < 0 ? NEARER : FARTHER, strength);
+    return packed(between(SAME, share < 0 ? NEARER : FARTHER, 0.25 + 0.75 * Math.abs(share)));
   });
 }
 
 const paintMask = ({ width, height, marks }) =>
-  painted(width, height, (at) => (marks[at] ? [255, 255, 255] : [0, 0, 0]));
+  painted(width, height, (at) => (marks[at] ? WHITE : BLACK));
 
 const MARGIN = 2; // pixels between a defect and its outline, which shall not hide it
 

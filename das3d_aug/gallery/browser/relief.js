@@ -54,18 +54,28 @@ function programOf(gl) {
 function sharesOf({ sample }, steps) {
   const [low, high] = sample.range;
   const [least, most] = sample.clip.map((end) => (end - low) / ((high - low) || 1));
-  return Float32Array.from(steps, (step) => (step ? Math.min(Math.max((step - 1) / 65534, least), most) : -1));
+  const out = new Float32Array(steps.length);
+  for (let at = 0; at < steps.length; at++) {
+    out[at] = steps[at] ? Math.min(Math.max((steps[at] - 1) / 65534, least), most) : -1;
+  }
+  return out;
 }
 
 function trianglesOf({ width, height, depth, depthBefore }) {
   const out = new Uint32Array(6 * (width - 1) * (height - 1));
   const seen = (at) => depth[at] || depthBefore?.[at];
   let count = 0;
+  const add = (a, b, c) => {
+    if (!seen(a) || !seen(b) || !seen(c)) return;
+    out[count] = a;
+    out[count + 1] = b;
+    out[count + 2] = c;
+    count += 3;
+  };
   for (let at = 0; at < width * (height - 1); at++) {
     if (at % width === width - 1) continue;
-    for (const corners of [[at, at + width, at + 1], [at + 1, at + width, at + width + 1]]) {
-      if (corners.every(seen)) for (const corner of corners) out[count++] = corner;
-    }
+    add(at, at + width, at + 1);
+    add(at + 1, at + width, at + width + 1);
   }
   return out.subarray(0, count);
 }

@@ -211,7 +211,7 @@ def test_depth_arrives_as_it_was_sent(load, made):
     for number, sample in enumerate(held(made)["samples"]):
         for name, before in (("depth", False), ("depthBefore", True)):
             there = page.evaluate(
-                f"opened(data.samples[{number}]).then(({{ sample, {name} }}) => "
+                f"opened(data.samples[{number}], data.pictures).then(({{ sample, {name} }}) => "
                 f"Array.from({name}, (step) => depthOf(sample, step)))"
             )
             wanted = depth_of(sample, before=before).ravel()

@@ -10,6 +10,7 @@ from helpers.pairs import pair
 
 from das3d_aug import FileError, ParameterError, Plan, Recipe, render
 from das3d_aug.randomness import Stream
+from das3d_aug.synthesis.recipe_fields import LIMITS, OF_KINDS
 
 
 def test_a_draw_depends_on_its_keys_alone():
@@ -199,3 +200,34 @@ def test_what_a_plan_says_of_foreign_text_is_one_short_line(recipe):
             said.append(str(error))
     assert len(said) > 90
     assert all(len(line) < 400 and line.isprintable() for line in said)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        Recipe(area=None, skew=False, sigma=(1.5, 1e-1 * 30), reference_size=256, mask_threshold=1e-12),
+        Recipe.realistic(
+            size={"choice": (0.05, 0.3)},
+            height={"normal": (0.1, 0.05), "within": (0.01, 0.4)},
+            placement={"edge": 1, "anywhere": 0},
+        ),
+        Recipe(kinds={"skewed": 0, "stain": 0.25}, modality="rgb", relight=False),
+    ],
+)
+def test_a_recipe_survives_toml(tmp_path, recipe):
+    (tmp_path / "recipe.toml").write_text(recipe.to_toml())
+    assert Recipe.from_toml(tmp_path / "recipe.toml") == recipe
+    assert Recipe.from_toml("gone.toml", data=recipe.to_toml().encode()) == recipe
+    assert list(Recipe.from_toml("it", data=recipe.to_toml().encode()).kinds or ()) == list(recipe.kinds or ())
+
+
+def test_every_field_with_numbers_has_its_limits():
+    named = {f.name for f in dataclasses.fields(Recipe) if f.init}
+    assert {*LIMITS, *OF_KINDS} <= named
+    without = named - {*LIMITS}
+    assert all(isinstance(getattr(Recipe(), name), (bool, str)) for name in without)
+    for name, limits in LIMITS.items():
+        (least, most), (first, last) = limits.ends, limits.usual
+        assert least <= first < last <= most, name
+        assert limits.scale == "linear" or first > 0, name
