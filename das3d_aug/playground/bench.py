@@ -169,7 +169,7 @@ class Playground:
             rgb, foreground = colour_of(good), self._foreground if good.foreground is None else good.foreground
             pair = synthesize(
                 rgb, good.depth, recipe=drawn, seed=seed, index=part, texture=self._texture, foreground=foreground,
-                camera=good.intrinsics, unit=good.unit,
+                camera=good.camera, unit=good.unit,
             )  # fmt: skip
             severity = measure_severity(rgb, good.depth, pair, foreground=foreground)
             if good.depth is not None:

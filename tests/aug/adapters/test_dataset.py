@@ -59,7 +59,7 @@ def test_meta_makes_the_sample_again(parts):
     assert (meta["key"], meta["category"], meta["unit"]) == (sample.entry.key, "potato", "m")
     assert (meta["index"], meta["epoch"]) == (TRAIN - 1, 0)
     plan = Plan.from_json(meta["plan"])
-    again = render(sample.rgb, sample.depth, plan, camera=sample.intrinsics, unit=sample.unit)
+    again = render(sample.rgb, sample.depth, plan, camera=sample.camera, unit=sample.unit)
     np.testing.assert_array_equal(made["mask"][0], again.mask)
 
 
