@@ -57,7 +57,7 @@ test-plug-in: .venv-plug-in/.setup
 .venv-plug-in/.setup: pyproject.toml
 	$(PYTHON) -m venv .venv-plug-in
 	.venv-plug-in/bin/pip install --quiet --disable-pip-version-check \
-	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' datasets==5.2.0 pytest -e .
+	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' datasets==5.2.0 grain==0.2.18 pytest -e .
 	@touch $@
 
 lint: setup
