@@ -16,6 +16,7 @@ _SAMPLES = 128  # rows and columns of the grid of points that are looked at
 _LEAST = 16
 _RESIDUAL = 0.005  # of the longer side, root mean square: lenses bend images by less
 _DIGITS = 6  # significant ones: sums differ in their last ones from CPU to CPU
+_DECIMALS = 4  # of the centre in pixels: near 0 all its digits are rest of such sums
 
 
 def camera_of_points(xyz: NDArray[Any]) -> Camera | None:
@@ -37,13 +38,16 @@ def camera_of_points(xyz: NDArray[Any]) -> Camera | None:
     Raises
     ------
     ParameterError
-        If ``xyz`` is not H x W x 3.
+        If ``xyz`` is not H x W x 3, or not of numbers.
     """
     xyz = np.asarray(xyz)
     if xyz.ndim != 3 or xyz.shape[2] != 3:
         raise ParameterError(f"xyz must be H x W x 3, got the shape {xyz.shape}")
+    if xyz.dtype.kind not in "fiu":
+        raise ParameterError(f"xyz must be numbers, got {xyz.dtype}")
     step_v, step_u = (max(1, side // _SAMPLES) for side in xyz.shape[:2])
-    some = xyz[::step_v, ::step_u].astype(np.float64)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is invalid, as in a `Sample`; squares of it overflow
+        some = xyz[::step_v, ::step_u].astype(np.float32).astype(np.float64)
     rows, columns = np.nonzero(np.isfinite(some).all(axis=2) & (some[:, :, 2] > 0))
     if rows.size < _LEAST:
         return None
@@ -52,6 +56,7 @@ def camera_of_points(xyz: NDArray[Any]) -> Camera | None:
     pinhole, parallel = ((*_line(a, u), *_line(b, v)) for a, b in ((x / z, y / z), (x, y)))
     best = min(pinhole, parallel, key=lambda line: max(line[2], line[5]))
     fx, cx, wrong_u, fy, cy, wrong_v = (_rounded(number) for number in best)
+    cx, cy = (round(centre, _DECIMALS) + 0.0 for centre in (cx, cy))
     if max(wrong_u, wrong_v) >= _RESIDUAL * max(xyz.shape[:2]) or min(fx, fy) <= 0:
         return None
     if best is pinhole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 import threading
@@ -25,8 +26,8 @@ from das3d_aug.generation.formats import colour_of
 from das3d_aug.generation.measuring import pixel_area
 from das3d_aug.generation.records import Before, Record, in_mm
 from das3d_aug.playground.controls import about_kinds, controls, values_of
-from das3d_aug.playground.parts import demo_parts, folder_parts
-from das3d_aug.preparation import parse_size
+from das3d_aug.playground.parts import Parts, demo_parts, folder_parts
+from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import (
     AnomalyPair,
@@ -43,6 +44,7 @@ __all__ = ["Playground"]
 
 _SIDE = 512  # pixels of what is sent; what is drawn has its own size
 _CHUNK = 0.05  # seconds that a page waits for figures, so that a picture never waits long
+_WARM = 256  # pixels of the longer side of the part that kernels are compiled with
 _RECIPE = "recipe.toml"
 
 Row = list[float | None]  # of a defect: pixels, mm², share of the part's range of depth, mm
@@ -269,13 +271,20 @@ class Playground:
         return {"toml": text, "written": None if self._out is None else str(self._out)}
 
     def warm(self) -> None:
-        """Compile what is drawn with, so that the first change is as fast as the others."""
+        """Compile what is drawn with, on a small part, so that the first change is as fast as the others."""
+        try:
+            part = self._parts.open(0)
+        except Das3dError:  # the page says it
+            return
+        height, width = (max(1, round(side * min(1.0, _WARM / max(part.shape)))) for side in part.shape)
+        small = copy.copy(self)
+        small._parts = Parts("", ("",), lambda _: resize_sample(part, (height, width)))
         for recipe in (Recipe(), self._recipe, Recipe.realistic(count=(8, 8))):
             try:
                 for seed in range(4):
-                    self.draw(recipe, seed=seed, part=0)
-                self.figures(recipe, seed=0, start=0, most=1)
-            except Das3dError:  # the page says it
+                    small.draw(recipe, seed=seed, part=0)
+                small.figures(recipe, seed=0, start=0, most=1)
+            except Das3dError:
                 continue
 
 

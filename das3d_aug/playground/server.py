@@ -6,6 +6,7 @@ of the page and goes with each question.  No question holds the name of a file.
 
 from __future__ import annotations
 
+import asyncio
 import html
 import secrets
 from collections.abc import Callable, Mapping
@@ -74,12 +75,13 @@ def app_of(playground: Playground, *, key: str) -> Starlette:
         async def endpoint(request: Request) -> Response:
             if not knows(request.headers.get("x-key")):
                 return _said("the key is missing or that of another run: open the address in the terminal", 403)
-            body = await request.body()
             try:
-                asked = read_json("question", data=body, limit=_LARGEST)
+                asked = read_json("question", data=await request.body(), limit=_LARGEST)
                 return JSONResponse(await run_in_threadpool(answer, asked), headers=_HEADERS)
             except Das3dError as error:
                 return _said(str(error), 422, field_of(error))
+            except asyncio.CancelledError:  # by Ctrl-C; let through, its traceback would be printed
+                return _said("the playground was ended in the terminal", 503)
 
         return endpoint
 

@@ -45,3 +45,22 @@ def test_points_of_no_camera_have_none():
 def test_only_organised_points_are_looked_at():
     with pytest.raises(ParameterError, match="H x W x 3"):
         camera_of_points(np.zeros((10, 3)))
+
+
+@pytest.mark.parametrize("odd", [np.full((20, 20, 3), "a"), np.ones((20, 20, 3), bool), np.ones((20, 20, 3), complex)])
+def test_points_are_numbers(odd):
+    with pytest.raises(ParameterError, match="xyz must be numbers, got"):
+        camera_of_points(odd)
+
+
+def test_points_that_float32_cannot_hold_are_invalid():
+    points = depth_to_points(surface(60, 80), Intrinsics(fx=600, fy=600, cx=40, cy=30)).astype(np.float64)
+    assert camera_of_points(points * 1e200) is None
+    points[::7] *= 1e200
+    assert camera_of_points(points) == camera_of_points(np.where(points > 1e100, np.nan, points))
+
+
+def test_a_centre_of_0_has_no_digits_that_differ_from_machine_to_machine():
+    rows, columns = np.mgrid[:60, :80].astype(float)
+    camera = camera_of_points(np.dstack([columns * 0.1, rows * 0.2, 500 + 5 * np.sin(columns / 9)]))
+    assert camera == Orthographic(pitch_x=0.1, pitch_y=0.2, cx=0.0, cy=0.0)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +24,7 @@ from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import encode_png
 from das3d_aug.fitting import measure, synthetic_samples
 from das3d_aug.generation import generate
-from das3d_aug.playground import Playground, serve
+from das3d_aug.playground import Playground, bench, serve
 from das3d_aug.playground.controls import controls, values_of
 from das3d_aug.playground.server import app_of
 from das3d_aug.synthesis import Recipe
@@ -28,6 +32,16 @@ from das3d_aug.synthesis.kinds import KINDS, DefectKind
 
 KEY = "a-key"
 SURE = Recipe(kinds={"dent": 1.0, "stain": 1.0}, size=(0.3, 0.5), dropout=0.0)
+
+_SERVE = """
+import sys
+from das3d_aug.playground import Playground, serve
+Playground.warm = lambda self: None
+try:
+    serve(Playground(), ready=lambda address: print(address, flush=True))
+except KeyboardInterrupt:
+    sys.exit("ended")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +300,30 @@ def test_what_cannot_be_begun_is_said_in_a_sentence(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(Das3dError, match=r"the playground needs uvicorn: pip install '\.\[playground\]'"):
         serve(Playground())
+
+
+def test_kernels_are_compiled_with_a_small_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "0.png", encode_png(np.full((900, 1200, 3), 120, np.uint8)))
+    playground, shapes = Playground(tmp_path, recipe=SURE), []
+    drawn = bench.synthesize
+    monkeypatch.setattr(
+        bench, "synthesize", lambda rgb, *rest, **keys: shapes.append(rgb.shape) or drawn(rgb, *rest, **keys)
+    )
+    playground.warm()
+    assert set(shapes) == {(192, 256, 3)}
+    assert playground.draw(SURE, seed=0, part=0)["sample"]["full"] == [1200, 900]
+
+
+def test_ctrl_c_is_no_traceback_while_one_asks() -> None:
+    command = [sys.executable, "-c", _SERVE]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address = re.search(r"127.0.0.1:(\d+)/\?key=(\S+)", process.stdout.readline())
+        assert address is not None
+        with socket.create_connection(("127.0.0.1", int(address[1]))) as hanging:
+            head = f"POST /draw HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Key: {address[2]}\r\nContent-Length: 9\r\n\r\n"
+            hanging.sendall(f"GET /page.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n{head}".encode())
+            assert hanging.recv(12) == b"HTTP/1.1 200"  # it listens, and reads on
+            process.send_signal(signal.SIGINT)
+            said = process.communicate(timeout=60)[1]
+    assert "ended" in said
+    assert "Traceback" not in said
