@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from das3d_aug.errors import ParameterError, counted
@@ -125,8 +126,11 @@ class Collected:
             relative_depth_change=_spread(one.relative for one in moved if one.relative > 0),
         )
 
-    def warnings(self) -> tuple[tuple[str, str], ...]:
-        """Return what looks wrong, as (how many samples, sentence), each cause once."""
+    def warnings(self, probability: float = 1.0) -> tuple[tuple[str, str], ...]:
+        """Return what looks wrong, as (how many samples, sentence), each cause once.
+
+        ``probability`` is the share of samples that were meant to be anomalous.
+        """
         every = self.figures
         anomalous = [one for one in every if one.kind != "normal"]
         moved = [one for one in anomalous if one.kind != "rgb" and one.relative > 0]
@@ -137,6 +141,7 @@ class Collected:
                 (moved, _off, _many, _OFF_SCALE),
                 (moved, _sunk, _most, _IN_NOISE),
                 (anomalous, _tiny, _most, _TOO_SMALL),
+                (every, _normal, partial(_rather_than, probability), _UNSEEN),
                 (every, _implausible, _many, _WRONG_UNIT),
                 (every, _small_part, _any, _SMALL_PART),
                 (every, _whole_image, _any, _WHOLE_IMAGE),
@@ -188,7 +193,9 @@ def _most(count: int, total: int) -> bool:
     return 2 * count > total
 
 
-_Test = Callable[[_Figures], bool]
+def _rather_than(probability: float, count: int, total: int) -> bool:
+    return count > (1 - probability / 2) * total
+
 
 _TOO_DEEP = (
     "the depth changes by more than the part's own range of depth: a hole or a chunk goes through to what lies "
@@ -203,6 +210,10 @@ _IN_NOISE = (
     "shows: raise the recipe's magnitude (height of kinds), take a larger size=, or smooth the depth first"
 )
 _TOO_SMALL = f"at most {_TINY} pixels are anomalous: raise the recipe's area (size of kinds), or take a larger size="
+_UNSEEN = (
+    "nothing changed that can be seen, so these are normal: kinds may change what is not there (a stain needs colour; "
+    "without relight, a dent needs depth), or raise their size, height and contrast"
+)
 _WRONG_UNIT = (
     f"the part's depth spans less than {_SHALLOW:g} mm or more than {_DEEP / 1000:g} m, so its unit looks wrong: name "
     "it with unit='mm' or depth_scale=1000"
@@ -247,6 +258,10 @@ def _sunk(one: _Figures) -> bool:
 
 def _tiny(one: _Figures) -> bool:
     return one.pixels <= _TINY
+
+
+def _normal(one: _Figures) -> bool:
+    return one.kind == "normal"
 
 
 def _implausible(one: _Figures) -> bool:

@@ -296,7 +296,7 @@ def generate(
         warnings=(
             *((str(source), sentence) for sentence in dataset.warnings),
             *((counted(len(positions), "source"), text) for text, positions in sorted(tally.warnings.items())),
-            *collected.warnings(),
+            *collected.warnings(recipe.probability),
         ),
         breakdown=collected.breakdown(),
         seconds=tally.seconds,

@@ -229,3 +229,19 @@ def test_colour_alone_has_no_depth_to_tell_of(tmp_path: Path) -> None:
     assert summary.breakdown.depth_change is summary.breakdown.relative_depth_change is summary.breakdown.area is None
     assert summary.breakdown.pixels is not None
     assert summary.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "modality", "probability", "said"),
+    [
+        ({"stain": 1}, "depth", 1.0, True),  # which has no colour to stain
+        ({"stain": 1}, "depth", 0.0, False),
+        ({"dent": 1}, "depth", 1.0, False),
+        ({"dent": 1}, "depth", 0.3, False),
+    ],
+)
+def test_samples_that_nothing_changed_are_said(tmp_path, kinds, modality, probability, said):
+    recipe = Recipe(kinds=kinds, modality=modality, probability=probability, size=(0.4, 0.5), dropout=0.0)
+    made = generate(write_mvtec(tmp_path / "parts"), tmp_path / "out", recipe=recipe, per_image=10, seed=0)
+    assert any("nothing changed that can be seen" in sentence for _, sentence in made.warnings) == said
+    assert (made.breakdown.normal == made.breakdown.samples) == (said or probability == 0)
