@@ -27,7 +27,7 @@ def camera_of_points(xyz: NDArray[Any]) -> Camera | None:
     Parameters
     ----------
     xyz : ndarray of float, H x W x 3
-        In any unit; (0, 0, 0) or not finite where nothing was measured.
+        In any unit; points that are not finite, or not in front of the camera (z <= 0), are no measurement.
 
     Returns
     -------
