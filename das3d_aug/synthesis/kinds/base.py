@@ -131,6 +131,8 @@ class DefectKind:
         Whether it moves the part's own structure (`Canvas.rows`, `Canvas.columns`).
     donor : bool
         Whether these are rows and columns of another good part, where one is given.
+    added : mapping of str to float
+        Numbers that ``draw`` gained since plans were first written, and what they are in plans without them.
     """
 
     name: str
@@ -148,6 +150,7 @@ class DefectKind:
     relief: bool = False
     moves: bool = False
     donor: bool = False
+    added: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def flat(self) -> bool:

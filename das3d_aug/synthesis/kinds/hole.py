@@ -10,6 +10,8 @@ from das3d_aug.synthesis.kinds.shapes import blob, fractal
 
 __all__ = ["chunk", "hole"]
 
+_ADDED = {"shadow": 0.0}
+
 
 def draw(stream: Stream) -> dict[str, float]:
     """Draw how ragged its edge is, how wide the rim that falls off towards it, and the shadow in it."""
@@ -40,6 +42,7 @@ hole = DefectKind(
     height=(0.05, 0.2),
     sign=1,
     elongation=(0.25, 1.0),
+    added=_ADDED,
 )
 
 chunk = DefectKind(
@@ -51,4 +54,5 @@ chunk = DefectKind(
     height=(0.05, 0.2),
     sign=1,
     place="edge",
+    added=_ADDED,
 )

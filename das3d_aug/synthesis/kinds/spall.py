@@ -46,4 +46,5 @@ spall = DefectKind(
     sign=1,
     elongation=(0.25, 1.0),
     relief=True,
+    added={"wall": 8.0},
 )

@@ -236,3 +236,13 @@ def test_a_plug_in_that_ends_the_process_is_a_sentence(monkeypatch):
     monkeypatch.setattr("das3d_aug.synthesis.kinds.registry.entry_points", lambda group: [point])
     with pytest.raises(ParameterError, match="plug-in other:spot of kind 'quits' cannot be loaded: 3"):
         kind_named("quits")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "before"), [("hole", "shadow", 0.0), ("chunk", "shadow", 0.0), ("spall", "wall", 8.0)]
+)
+def test_a_plan_of_before_a_kind_had_all_its_numbers_still_loads(kind, name, before):
+    plan = Recipe(kinds={kind: 1}).draw((64, 64), seed=0).to_dict()
+    for defect in plan["defects"]["items"]:
+        del defect["values"][name]
+    assert {defect.values[name] for defect in Plan.from_dict(plan).defects.items} == {before}
