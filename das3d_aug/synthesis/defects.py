@@ -94,7 +94,7 @@ class Defect:
         kind, own = values["kind"], values["values"]
         if not isinstance(kind, str) or not isinstance(own, dict):
             raise ParameterError(f"defect must name its kind and that kind's values, got {quoted(values)}")
-        own = {**kind_named(kind).added, **own}
+        own = own | {name: number for name, number in kind_named(kind).added.items() if name not in own}
         expected = kind_named(kind).draw(Stream(0)).keys()
         if own.keys() != expected:
             raise ParameterError(f"values of kind {kind!r} must be {', '.join(expected)}, got {quoted(list(own))}")
