@@ -55,7 +55,7 @@ def show_baselines(evaluation: Any, results: Any) -> list[Any]:
 def write_evaluation(
     evaluation: Any, out: Path, dataset: Any, *, what: tuple[Path, Path, str | None], tables: Sequence[Any] = ()
 ) -> None:
-    """Write evaluation.json, report.html and figures/ beside the maps that the evaluation left in ``out``.
+    """Write report.html, figures/ and, last, evaluation.json beside the maps that the evaluation left in ``out``.
 
     The day goes into the record, and from there into the report's title: a report written again from the record has
     the same bytes.
@@ -77,7 +77,6 @@ def write_evaluation(
 
     judged, data, category = what
     evaluation = replace(evaluation, date=_today())
-    write_atomic(out / "evaluation.json", evaluation.to_json())
     entries = {entry.key: entry for entry in dataset.entries}
     with progress_bar("report") as progress:
         write_report(
@@ -89,7 +88,8 @@ def write_evaluation(
             tables=tables,
             progress=progress,
         )
-    write_figures(out, dataset, out / "figures")
+    write_figures(out, dataset, out / "figures", evaluation=evaluation)
+    write_atomic(out / "evaluation.json", evaluation.to_json())  # last: who has it has all
     voice().tell(out=out)
     voice().say(f"{out}: report.html, figures/, maps/ and evaluation.json written")
 

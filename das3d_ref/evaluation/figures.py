@@ -256,7 +256,9 @@ def scores_figure(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def write_figures(results: str | Path, dataset: Dataset, out: str | Path) -> list[Path]:
+def write_figures(
+    results: str | Path, dataset: Dataset, out: str | Path, *, evaluation: Evaluation | None = None
+) -> list[Path]:
     """Write all figures of one evaluation, each as PNG and PDF.
 
     Parameters
@@ -269,6 +271,8 @@ def write_figures(results: str | Path, dataset: Dataset, out: str | Path) -> lis
         Folder for ``figure3``, ``figure4``, ``figure5``, ``curves`` and ``scores``.  Fig. 3 starts from the first
         normal image, and is left out if there is none or its background is not known.  Fig. 5 shows, of each kind of
         defect, the image of median score, at most eight.
+    evaluation : Evaluation, optional
+        What ``evaluation.json`` will say, where it is not written yet.
 
     Returns
     -------
@@ -282,7 +286,7 @@ def write_figures(results: str | Path, dataset: Dataset, out: str | Path) -> lis
     """
     results, out = Path(results), Path(out)
     path = results / "evaluation.json"
-    evaluation = Evaluation.from_json(read_bytes(path), path=path)
+    evaluation = evaluation or Evaluation.from_json(read_bytes(path), path=path)
     entries = {entry.key: entry for entry in dataset.entries}
     chosen = _one_of_each(evaluation.images)
     if unknown := [key for key in chosen if key not in entries]:
