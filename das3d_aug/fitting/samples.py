@@ -15,10 +15,10 @@ from das3d_aug.errors import ParameterError
 from das3d_aug.generation import normal_entries
 from das3d_aug.generation.formats import colour_of
 from das3d_aug.preparation import resize_sample
-from das3d_aug.synthesis import Policy, Recipe, synthesize
+from das3d_aug.synthesis import AnomalyPair, Policy, Recipe, synthesize
 from das3d_aug.textures import TextureSource, as_source
 
-__all__ = ["good_parts", "labelled_defects", "synthetic_samples"]
+__all__ = ["anomalous_sample", "good_parts", "labelled_defects", "synthetic_samples"]
 
 _LARGEST = 512  # pixels of the longer side, without a size: more say little more, and take long
 _ATTEMPTS = 8  # draws for each sample that is wanted
@@ -104,15 +104,20 @@ def synthetic_samples(
         )
         if not pair.mask.any():
             continue
-        rgb = pair.rgb
-        yield replace(
-            part,
-            rgb=rgb if rgb is None or rgb.ndim == 3 else np.repeat(rgb[:, :, None], 3, axis=2),
-            depth=pair.depth,
-            valid=None if pair.depth is None else measured(pair.depth),
-            xyz=None,
-            mask=pair.mask,
-        )
+        yield anomalous_sample(part, pair)
         made += 1
         if made == count:
             return
+
+
+def anomalous_sample(part: Sample, pair: AnomalyPair) -> Sample:
+    """Return the sample that a good part became; its points are left out, since they were not moved."""
+    rgb = pair.rgb
+    return replace(
+        part,
+        rgb=rgb if rgb is None or rgb.ndim == 3 else np.repeat(rgb[:, :, None], 3, axis=2),
+        depth=pair.depth,
+        valid=None if pair.depth is None else measured(pair.depth),
+        xyz=None,
+        mask=pair.mask,
+    )

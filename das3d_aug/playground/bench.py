@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from das3d_aug.datasets import Sample, open_dataset
-from das3d_aug.datasets.samples import measured
 from das3d_aug.errors import Das3dError, FileError
 from das3d_aug.files import write_atomic
 from das3d_aug.fitting import DefectStatistics, measure, synthetic_samples
-from das3d_aug.fitting.samples import labelled_defects
+from das3d_aug.fitting.samples import anomalous_sample, labelled_defects
 from das3d_aug.gallery.encode import Pool, ramp
 from das3d_aug.gallery.samples import Found, held
 from das3d_aug.generation.formats import colour_of
@@ -30,7 +29,6 @@ from das3d_aug.playground.parts import Parts, demo_parts, folder_parts
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.synthesis import (
-    AnomalyPair,
     Policy,
     Recipe,
     find_foreground,
@@ -187,7 +185,7 @@ class Playground:
             }
             found = Found(
                 entry=good.entry,
-                sample=_with(good, pair),
+                sample=anomalous_sample(good, pair),
                 record=Record(path=Path(_RECIPE), values=values, command=self._command.replace("{seed}", str(seed))),
                 before=Before(sample=good, instances=pair.instances),
                 why="",
@@ -286,19 +284,6 @@ class Playground:
                 small.figures(recipe, seed=0, start=0, most=1)
             except Das3dError:
                 continue
-
-
-def _with(good: Sample, pair: AnomalyPair) -> Sample:
-    """Return the anomalous sample of a pair."""
-    rgb = pair.rgb
-    return dataclasses.replace(
-        good,
-        rgb=rgb if rgb is None or rgb.ndim == 3 else np.repeat(rgb[:, :, None], 3, axis=2),
-        depth=pair.depth,
-        valid=None if pair.depth is None else measured(pair.depth),
-        xyz=None,
-        mask=pair.mask,
-    )
 
 
 def _kept(recipe: Recipe, good: Sample, seed: int, part: int) -> str:
