@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-lowest lint types bench docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -60,6 +60,22 @@ test-plug-in: .venv-plug-in/.setup
 	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' datasets==5.2.0 grain==0.2.18 pytest -e .
 	@touch $@
 
+# Optional: the lowest versions that pyproject.toml allows, on its lowest Python; torch alone stays as in constraints.txt, as old ones are GBs.
+LOWEST := tests/aug/synthesis/test_pair.py tests/aug/synthesis/test_batch.py tests/aug/synthesis/test_noise.py \
+    tests/aug/files/test_images.py tests/aug/files/test_tiff.py tests/aug/geometry tests/aug/transforms/test_transforms.py \
+    tests/aug/transforms/test_targets.py tests/aug/datasets/test_readers.py tests/aug/datasets/test_folder.py \
+    tests/aug/adapters tests/ref/metrics tests/ref/model
+
+test-lowest: .venv-lowest/.setup
+	.venv-lowest/bin/pytest $(LOWEST)
+
+.venv-lowest/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt torch uv
+	.venv-lowest/bin/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct \
+	    -e '.[ref]' 'hypothesis>=6.100' 'pillow>=11' 'pytest>=9' 'scikit-learn>=1.6'
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,5 +98,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .venv-plug-in .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
