@@ -16,7 +16,7 @@ from ..voice import voice
 
 __all__ = ["cost"]
 
-_BACK_ENDS = ("eager-fp32", "eager-bf16", "compile-bf16", "onnx-fp32")
+_BACK_ENDS = ("eager-fp32", "eager-bf16", "compile-bf16", "onnx-fp32", "openvino-fp32", "openvino-bf16")
 
 
 @click.command()

@@ -21,10 +21,11 @@ __all__ = ["export"]
 def export(model: Path, out: Path, size: str | None) -> None:
     """Write the networks of MODEL to an ONNX file, compared with PyTorch."""
     from das3d_aug.files import write_atomic
-    from das3d_ref.deployment.export import TOLERANCE, to_onnx
+    from das3d_ref.deployment.export import to_onnx, tolerance
     from das3d_ref.model import Detector
 
-    data = to_onnx(Detector.load(model), size=size)
+    detector = Detector.load(model)
+    data, most = to_onnx(detector, size=size), tolerance(detector.config)
     write_atomic(out, data)
-    voice().tell(out=out, bytes=len(data), tolerance=TOLERANCE)
-    voice().say(f"{out}: {len(data) / 1e6:.1f} MB; on random images ONNX Runtime and PyTorch agree to {TOLERANCE:g}")
+    voice().tell(out=out, bytes=len(data), tolerance=most)
+    voice().say(f"{out}: {len(data) / 1e6:.1f} MB; on random images ONNX Runtime and PyTorch agree to {most:g}")

@@ -9,7 +9,6 @@ import click
 
 from ..options import (
     FILE,
-    FOLDER,
     OUT,
     given,
     layout_options,
@@ -20,9 +19,11 @@ from ..voice import voice
 
 __all__ = ["predict"]
 
+_RUNTIMES = ("onnxruntime", "openvino")
+
 
 @click.command()
-@click.argument("model", type=FOLDER)
+@click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.argument("source", metavar="IN", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=OUT, required=True, help="Folder for maps, overlays and predictions.jsonl.")
 @click.option("--depth", type=FILE, help="If IN is one image: its depth.")
@@ -34,22 +35,30 @@ __all__ = ["predict"]
     metavar="SHARE",
     help="Of new good images that may pass for anomalous; sets the threshold.  [default: as trained, 0.05]",
 )
+@click.option(
+    "--backend",
+    "runtime",
+    type=click.Choice(_RUNTIMES),
+    help="What runs an exported MODEL on the CPU.  [default: onnxruntime]",
+)
 @preparation_options
 @layout_options
-def predict(model: Path, source: Path, out: Path, false_positives: float | None, **options: Any) -> int:
+def predict(
+    model: Path, source: Path, out: Path, false_positives: float | None, runtime: str | None, **options: Any
+) -> int:
     """Judge IN, a folder of images or one image: score, verdict, anomaly map and overlay.
 
+    MODEL is the folder of a detector, or what das3d-ref export wrote of it.
     One image is the colour, with --depth or --xyz beside it; for a detector of depth alone it may be the depth.
     """
     from das3d_aug.datasets import open_dataset
     from das3d_aug.errors import counted
     from das3d_ref.evaluation import predict_all, predict_pair
-    from das3d_ref.model import Detector
 
     otherwise = given({name: options.pop(name) for name in ("foreground", "distance", "fallback")})
     chosen = given(options)
     _check_options(source, chosen)
-    detector = Detector.load(model).adjusted(**otherwise)
+    detector = _opened(model, runtime).adjusted(**otherwise)
     if false_positives is not None:
         detector = detector.allowing(false_positives)
         voice().warn(_too_few(model, detector, false_positives), what="detectors")
@@ -71,6 +80,20 @@ def predict(model: Path, source: Path, out: Path, false_positives: float | None,
         said.tell(false_positives=expected._asdict())
         said.say(f"of new good images, like those of the training, it calls {expected} anomalous")
     return 1 if found.failures else 0
+
+
+def _opened(model: Path, runtime: str | None) -> Any:
+    """Return the detector of a folder or of an exported file."""
+    from das3d_ref.deployment.exported import ExportedDetector
+    from das3d_ref.model import Detector
+
+    if model.is_file():
+        return ExportedDetector.open(model, runtime=runtime or _RUNTIMES[0])
+    if runtime is not None:
+        raise click.UsageError(
+            f"--backend runs an exported detector: das3d-ref export {model} --out detector.onnx, then predict with that"
+        )
+    return Detector.load(model)
 
 
 def _too_few(model: Path, detector: Any, share: float) -> list[tuple[str, str]]:

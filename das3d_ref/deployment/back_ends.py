@@ -11,10 +11,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,20 +22,22 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import Das3dError
 from das3d_ref.config import Config
-from das3d_ref.deployment.export import AnomalyMap, open_session, random_images
+from das3d_ref.deployment.export import AnomalyMap, random_images
+from das3d_ref.deployment.runtimes import Run, open_runtime
 from das3d_ref.model import DAS3DNetwork
 from das3d_ref.model.detector import autocast, build_network
 
-__all__ = ["BACK_ENDS", "Memory", "Run", "measure_memory", "report_memory", "start"]
+__all__ = ["BACK_ENDS", "ON_CPU", "Memory", "measure_memory", "report_memory", "start"]
 
-BACK_ENDS = ("eager-fp32", "eager-bf16", "compile-bf16", "onnx-fp32")
-"""PyTorch; PyTorch in bf16 and channels_last, as a detector runs; so through torch.compile; ONNX Runtime on the CPU."""
+BACK_ENDS = ("eager-fp32", "eager-bf16", "compile-bf16", "onnx-fp32", "openvino-fp32", "openvino-bf16")
+"""PyTorch; PyTorch in bf16 and channels_last, as a detector runs; so through torch.compile; ONNX Runtime and OpenVINO
+on the CPU, the latter in bf16 where that has instructions for it."""
+
+ON_CPU = {"onnx-fp32": ("onnxruntime", True), "openvino-fp32": ("openvino", True), "openvino-bf16": ("openvino", False)}
+"""Of these, what `das3d_ref.deployment.runtimes.open_runtime` has to be told: they run an ONNX file."""
 
 _MB = 2**20
 _CHILD = "from das3d_ref.deployment.back_ends import report_memory; report_memory()"
-
-Run: TypeAlias = Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float32]]
-"""From images, B x C x H x W, to anomaly maps, B x 1 x H x W."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,15 @@ def start(name: str, network: DAS3DNetwork, *, device: torch.device, threads: in
     network : DAS3DNetwork
         In channels_last; not changed.
     device : torch.device
-        Not for ONNX Runtime, which runs on the CPU.
+        Of PyTorch; the others run on the CPU.
     threads : int
-        Of ONNX Runtime.
+        Of the others.
     model : pathlib.Path
-        The same network as ONNX file; only read for ONNX Runtime.
+        The same network as ONNX file, which they read.
     """
-    if name == "onnx-fp32":
-        session = open_session(str(model), threads=threads)
-        return lambda images: np.asarray(session.run(["anomaly_map"], dict(images))[0])
+    if name in ON_CPU:
+        runtime, exact = ON_CPU[name]
+        return open_runtime(runtime, model, threads=threads, exact=exact)
     kind, precision = name.split("-")
     layout = torch.contiguous_format if precision == "fp32" else torch.channels_last
     module = AnomalyMap(copy.deepcopy(network)).eval().to(device, memory_format=layout)  # type: ignore[call-overload]
@@ -109,7 +111,7 @@ def report_memory() -> None:
     config, device, threads = Config.from_dict(asked["config"]), torch.device(asked["device"]), asked["threads"]
     torch.set_num_threads(threads)
     images = random_images(config, batch=asked["batch"])
-    on_gpu = device.type == "cuda" and asked["name"] != "onnx-fp32"
+    on_gpu = device.type == "cuda" and asked["name"] not in ON_CPU
     idle = 0.0 if on_gpu else _resident("VmRSS")
     network = build_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = start(asked["name"], network, device=device, threads=threads, model=Path(asked["model"]))

@@ -87,6 +87,11 @@ class Detector:
         self, network: DAS3DNetwork | FeatureNetwork, header: Mapping[str, Any], *, device: torch.device
     ) -> None:
         self.network = network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = device
+        self.read(header)
+
+    def read(self, header: Mapping[str, Any]) -> None:
+        """Take over what ``detector.json`` says."""
         self.header = dict(header)
         self.config = Config.from_dict(header["config"])
         self.threshold = check_finite("threshold", header["threshold"])
@@ -98,7 +103,6 @@ class Detector:
             raise ParameterError(f"depth_range must be low, high and unit, or null: {error}") from None
         if not _is_names(header.get("anomalies", [])):
             raise ParameterError(f"anomalies must be a list of digests, got {quoted(header['anomalies'])}")
-        self.device = device
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str | None = None) -> Detector:

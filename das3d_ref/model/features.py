@@ -290,14 +290,12 @@ class _Known(nn.Module):
 
     def distances(self, features: Mapping[int, Tensor]) -> Tensor:
         """Return the standardised distance of each place to the nearest patch, B x 1 at the finest stride."""
-        found = []
-        for number in range(len(features[_REMEMBERED[0]])):
-            one = {stride: features[stride][number : number + 1] for stride in _REMEMBERED}
-            with _exactly(self.mean):
-                points = (described(one, _REMEMBERED) - self.mean) / self.spread @ self.directions
-                nearest = nearest_distances(points, self.patches)
-            found.append(nearest.reshape(1, *one[_REMEMBERED[0]].shape[2:]))
-        return (torch.stack(found) - self.distance[0]) / self.distance[1]
+        with _exactly(self.mean):
+            points = (described(features, _REMEMBERED) - self.mean) / self.spread @ self.directions
+            nearest = nearest_distances(points, self.patches)
+        height, width = features[_REMEMBERED[0]].shape[2:]
+        found: Tensor = (nearest.reshape(-1, 1, height, width) - self.distance[0]) / self.distance[1]
+        return found
 
 
 def _exactly(tensor: Tensor) -> torch.autocast:

@@ -59,7 +59,7 @@ class Memory:
         random = np.random.default_rng(seed)
         patches = []
         for features in images:
-            found = described(features, strides)
+            (found,) = described(features, strides)
             patches.append(found[torch.from_numpy(random.permutation(len(found))[:each])])
         drawn = torch.cat(patches)
         mean, spread = drawn.mean(dim=0), drawn.std(dim=0).clamp_min(1e-6)
@@ -80,13 +80,13 @@ class Memory:
 
 
 def nearest_distances(points: Tensor, bank: Tensor) -> Tensor:
-    """Return the Euclidean distance of each point, M x D, to the nearest one of a bank, N x D."""
+    """Return the Euclidean distance of each point, ... x M x D, to the nearest one of a bank, N x D."""
     squares = bank.square().sum(dim=1)
     nearest = [
-        torch.addmm(squares, part, bank.T, alpha=-2).amin(dim=1) + part.square().sum(dim=1)
-        for part in torch.split(points, _TOGETHER)
+        (squares - 2 * (part @ bank.T)).amin(dim=-1) + part.square().sum(dim=-1)
+        for part in torch.split(points, _TOGETHER, dim=-2)
     ]
-    return torch.cat(nearest).clamp_min(0).sqrt()
+    return torch.cat(nearest, dim=-1).clamp_min(0).sqrt()
 
 
 def coreset(patches: Tensor, size: int) -> Tensor:
@@ -102,10 +102,10 @@ def coreset(patches: Tensor, size: int) -> Tensor:
 
 
 def described(features: Mapping[int, Tensor], strides: tuple[int, ...]) -> Tensor:
-    """Return patches x channels of one image, row by row."""
+    """Return images x patches x channels, the patches row by row."""
     size = features[strides[0]].shape[2:]
     layers = []
     for stride in strides:
         around = functional.avg_pool2d(features[stride].float(), 3, 1, 1, count_include_pad=False)
         layers.append(functional.interpolate(around, size=size, mode="bilinear"))
-    return torch.cat(layers, dim=1)[0].flatten(1).T
+    return torch.cat(layers, dim=1).flatten(2).mT

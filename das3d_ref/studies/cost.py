@@ -31,8 +31,9 @@ from das3d_aug.datasets.demo import make_part
 from das3d_aug.errors import Das3dError, ParameterError
 from das3d_aug.runs.output_folder import to_json
 from das3d_ref.config import Config
-from das3d_ref.deployment.back_ends import BACK_ENDS, Memory, Run, measure_memory, start
+from das3d_ref.deployment.back_ends import BACK_ENDS, ON_CPU, Memory, measure_memory, start
 from das3d_ref.deployment.export import image_size, random_images, to_onnx
+from das3d_ref.deployment.runtimes import RUNTIMES, Run
 from das3d_ref.model import Detector
 from das3d_ref.model.detector import build_network, versions
 from das3d_ref.model.inputs import Item, network_input
@@ -130,8 +131,8 @@ class Cost:
             f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores, threads: {about['threads']}; "
             + ", ".join(f"{name} {version}" for name, version in about["versions"].items())
             + ".",
-            "eager: PyTorch; compile: torch.compile; onnx: ONNX Runtime on the CPU; bf16 is in channels_last. The "
-            "paper does not name its hardware.",
+            "eager: PyTorch; compile: torch.compile; onnx: ONNX Runtime on the CPU, as openvino; PyTorch's bf16 is in "
+            "channels_last. The paper does not name its hardware.",
             *(f"{row.back_end}, batch {row.batch}: {row.trouble}" for row in self.rows if row.trouble),
         ]
 
@@ -234,7 +235,7 @@ def _warm_calls(
     for back_end, batch in cells:
         try:
             if back_end not in runs:
-                if back_end == "onnx-fp32":
+                if back_end in ON_CPU and not model.exists():
                     model.write_bytes(to_onnx(detector))
                 runs[back_end] = start(back_end, detector.network, device=detector.device, threads=threads, model=model)
             call = _call(detector, runs[back_end], sample, batch)
@@ -292,8 +293,9 @@ def _count(config: Config) -> tuple[int, int]:
 def _protocol(detector: Detector, *, repeats: int, threads: int) -> dict[str, Any]:
     gpu = torch.cuda.get_device_name(detector.device) if detector.device.type == "cuda" else None
     packages = versions()
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        packages["onnxruntime"] = importlib.metadata.version("onnxruntime")
+    for name in RUNTIMES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            packages[name] = importlib.metadata.version(name)
     return {
         "mode": detector.config.mode,
         "size": image_size(detector.config),

@@ -15,7 +15,6 @@ from click.testing import CliRunner
 from das3d_cli.program import Program
 from das3d_cli.ref.export import export
 from helpers.dumps import environment
-from helpers.encoders import on_features
 from helpers.pages import ROOT, blocks
 from helpers.runs import detector, parts, settings
 
@@ -95,6 +94,8 @@ def test_the_file_says_what_a_verdict_needs():
         "depth_range": SPAN,
         "score_window": 5,
         "threshold": 0.25,
+        "config": json.loads(json.dumps(one.config.to_dict())),
+        "good_scores": None,
     }
     assert preparation == {**one.config.preparation.to_dict(), "size": "48x48", "xyz": False}
 
@@ -134,15 +135,11 @@ def test_a_detector_of_any_size_needs_one_and_others_have_one():
 
 
 def test_a_runtime_that_disagrees_is_refused(monkeypatch):
-    class Off:
-        def run(self, names, images):
-            return [np.zeros((3, 1, 48, 48), np.float32)]
-
-    monkeypatch.setattr(module, "open_session", lambda data: Off())
     monkeypatch.setattr(module, "_serialize", lambda *arguments: b"")
+    monkeypatch.setattr(module, "open_runtime", lambda *_: lambda images: np.zeros((3, 1, 48, 48), np.float32))
     with pytest.raises(Das3dError, match=r"differs from PyTorch's by 0\.\d+, more than 0\.0001"):
         to_onnx(made())
-    monkeypatch.setattr(Off, "run", lambda self, names, images: [np.full((3, 1, 48, 48), np.nan)])
+    monkeypatch.setattr(module, "open_runtime", lambda *_: lambda images: np.full((3, 1, 48, 48), np.nan))
     with pytest.raises(Das3dError, match="by nan"):
         to_onnx(made())
 
@@ -194,11 +191,3 @@ def test_mistakes_are_one_line(tmp_path):
     done = run(detector(), "--out", tmp_path / "file" / "a.onnx", "--size", "64")
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "size '64' is not to be chosen" in done.stderr
-
-
-def test_a_detector_on_frozen_features_is_refused_in_one_sentence():
-    config = on_features()
-    network = build_network(config)
-    header = {"config": config.to_dict(), "threshold": 0.5, "depth_range": None}
-    with pytest.raises(ParameterError, match="cannot be exported yet: run it with das3d-ref predict"):
-        to_onnx(Detector(network, header, device=torch.device("cpu")))

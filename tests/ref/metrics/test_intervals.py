@@ -44,7 +44,12 @@ def test_the_interval_of_the_i_auroc_is_scipy_s():
         return image_auroc([*good, *bad], [False] * 40 + [True] * 60)
 
     wanted = stats.bootstrap(
-        (good, bad), statistic, n_resamples=2000, method="percentile", vectorized=False, random_state=np.random.default_rng(3)
+        (good, bad),
+        statistic,
+        n_resamples=2000,
+        method="percentile",
+        vectorized=False,
+        random_state=np.random.default_rng(3),
     ).confidence_interval
     assert found == pytest.approx((wanted.low, wanted.high), abs=0.01)
 

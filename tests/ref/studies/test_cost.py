@@ -43,7 +43,7 @@ def test_every_back_end_is_measured(no_children, monkeypatch):
     one, before, done = Detector.load(detector()), torch.get_num_threads(), []
     cost = measure_cost(one, batches=(1, 3), repeats=4, threads=1, progress=lambda *step: done.append(step))
     assert [(row.back_end, row.batch) for row in cost.rows] == [(name, batch) for name in BACK_ENDS for batch in (1, 3)]
-    assert done == [(step, 12) for step in range(1, 13)]
+    assert done == [(step, 16) for step in range(1, 17)]  # 4 in turns, and 12 of memory
     assert torch.get_num_threads() == before
     for row in cost.rows:
         assert row.trouble is None
@@ -112,14 +112,17 @@ def test_a_back_end_that_cannot_run_is_a_line(no_children, monkeypatch):
         "eager-fp32": None,
         "eager-bf16": None,
         "compile-bf16": "not measured: no working C++ compiler found: set CXX",
-        "onnx-fp32": "not measured: onnxscript is not installed: pip install '.[export]' in the checkout of das3d",
+        **dict.fromkeys(
+            ("onnx-fp32", "openvino-fp32", "openvino-bf16"),
+            "not measured: onnxscript is not installed: pip install '.[export]' in the checkout of das3d",
+        ),
     }
     table = cost.table()
-    assert table.rows[-2] == ("onnx-fp32", "2", "–", "–", "–", "–")
-    assert table.notes[-1] == f"onnx-fp32, batch 2: {troubles['onnx-fp32']}"
+    assert table.rows[-2] == ("openvino-bf16", "2", "–", "–", "–", "–")
+    assert table.notes[-1] == f"openvino-bf16, batch 2: {troubles['openvino-bf16']}"
     saved = json.loads(cost.to_json())
     assert saved["rows"][-1] == {
-        "back_end": "onnx-fp32",
+        "back_end": "openvino-bf16",
         "batch": 2,
         "network": None,
         "prediction": None,

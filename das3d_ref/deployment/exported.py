@@ -1,0 +1,125 @@
+"""A detector from its ONNX file: verdicts as `das3d_ref.model.Detector` gives them, without PyTorch's arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from das3d_aug.errors import Das3dError, FileError, ParameterError, quoted
+from das3d_aug.files import read_json
+from das3d_aug.files.limits import read_bytes
+from das3d_ref.config import Config
+from das3d_ref.deployment.export import FORMAT, METADATA
+from das3d_ref.deployment.runtimes import RUNTIMES, Run, extra, open_runtime
+from das3d_ref.model import Detector
+from das3d_ref.model.inputs import Item, network_input
+
+__all__ = ["ExportedDetector"]
+
+_LARGEST = 2**31  # bytes: what a file of one protobuf message may take
+
+
+class ExportedDetector(Detector):
+    """A detector of which the networks are an ONNX file; all else is as in `Detector`, but there is no ``network``.
+
+    Attributes
+    ----------
+    runtime : str
+        Of `das3d_ref.deployment.runtimes.RUNTIMES`.
+    """
+
+    encoder = None
+
+    def __init__(self, run: Run, header: Mapping[str, Any], *, runtime: str) -> None:
+        self.runtime, self.device, self._run = runtime, torch.device("cpu"), run
+        self.read(header)
+
+    @classmethod
+    def open(cls, path: str | Path, *, runtime: str = "onnxruntime", threads: int | None = None) -> ExportedDetector:
+        """Read what ``das3d-ref export`` wrote; nothing beside the file is read.
+
+        Parameters
+        ----------
+        path : path
+        runtime : {"onnxruntime", "openvino"}
+            OpenVINO computes in bf16, where the CPU has it, if the detector was to; distances to features never are.
+        threads : int, optional
+            As many as PyTorch would take without it.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such runtime.
+        FileError
+            If the file cannot be read, or is not a detector's.
+        Das3dError
+            If a package is missing.
+        """
+        if runtime not in RUNTIMES:
+            raise ParameterError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
+        path = Path(path)
+        data = read_bytes(path, most=_LARGEST)
+        about = _about(path, data)
+        try:
+            header = {name: about[name] for name in ("config", "threshold", "depth_range")}
+            if about["good_scores"] is not None:
+                header["good_scores"] = about["good_scores"]
+            config = Config.from_dict(about["config"])
+            exact = config.training.precision == "fp32" or config.features.encoder != "none"
+            return cls(_opened(path, data, runtime, threads=threads, exact=exact), header, runtime=runtime)
+        except KeyError as error:
+            raise FileError(path, f"has no {error.args[0]}: export the detector again with this das3d") from error
+        except ParameterError as error:
+            raise FileError(path, str(error)) from error
+
+    def anomaly_map(self, item: Item) -> NDArray[np.float32]:
+        """Return the anomaly map of a prepared image, float32, at its size."""
+        images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
+        found: NDArray[np.float32] = self._run({name: image[None] for name, image in images.items()})[0, 0]
+        return found
+
+
+def _opened(path: Path, data: bytes, runtime: str, *, threads: int | None, exact: bool) -> Run:
+    try:
+        return open_runtime(runtime, data, threads=threads or torch.get_num_threads(), exact=exact)
+    except Das3dError:
+        raise
+    except Exception as error:  # each has classes of its own, that derive from nothing else
+        reason = " ".join(str(error).split())[:200]
+        raise FileError(path, f"cannot be run by {runtime}: {reason}") from error
+
+
+def _about(path: Path, data: bytes) -> dict[str, Any]:
+    """Return what the file's metadata says, having looked for weights that lie elsewhere."""
+    with extra():
+        import onnx  # comes with onnxscript
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_from_string(data)
+    except DecodeError as error:
+        raise FileError(path, "is not an ONNX file; give one that das3d-ref export wrote") from error
+    texts = [entry.value for entry in model.metadata_props if entry.key == METADATA]
+    if len(texts) != 1:
+        raise FileError(path, "is not a detector of das3d; give a file that das3d-ref export wrote")
+    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph)):
+        raise FileError(path, "has weights outside the file, which das3d-ref export never writes")
+    about = read_json(path, data=texts[0].encode())
+    if about.get("format") != FORMAT:
+        raise FileError(path, f"has format {quoted(about.get('format'))}; this das3d reads format {FORMAT}")
+    return about
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Yield all tensors of a graph and of the graphs in its nodes."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            if inner.node or inner.initializer:
+                yield from _tensors(inner)

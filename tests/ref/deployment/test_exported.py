@@ -1,0 +1,197 @@
+"""A detector from its ONNX file judges as the one it was made of, and files that are none are refused."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from click.testing import CliRunner
+from das3d_cli.program import Program
+from das3d_cli.ref.predict import _RUNTIMES, predict
+from helpers.dumps import environment
+from helpers.encoders import encoder_file, on_features
+from helpers.runs import CONFIG, detector, parts, source, workplace
+
+from das3d_aug.datasets import open_dataset
+from das3d_aug.errors import FileError, ParameterError
+from das3d_ref import Detector, train
+from das3d_ref.deployment.export import METADATA, to_onnx
+from das3d_ref.deployment.exported import ExportedDetector
+from das3d_ref.deployment.runtimes import RUNTIMES
+
+
+@functools.cache
+def features(mode):
+    """Return a detector on frozen features, and its file."""
+    config = on_features(mode=mode)
+    folder = workplace() / f"features-{mode}"
+    train(source(config), folder, config=config)
+    one = Detector.load(folder, device="cpu")
+    return one, to_onnx(one)
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """Return the file of a trained detector."""
+    path = tmp_path_factory.mktemp("plain") / "detector.onnx"
+    path.write_bytes(to_onnx(Detector.load(detector())))
+    return path
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("mode", ["rgb", "depth", "rgbd"])
+def test_frozen_features_give_the_same_verdicts(mode, runtime, tmp_path):
+    one, data = features(mode)
+    (tmp_path / "detector.onnx").write_bytes(data)
+    found = ExportedDetector.open(tmp_path / "detector.onnx", runtime=runtime, threads=1)
+    assert (found.threshold, found.depth_range) == (one.threshold, one.depth_range)
+    scores = set()
+    for sample in list(open_dataset(parts()).select(split="test"))[:3]:
+        wanted, judged = one.predict_sample(sample), found.predict_sample(sample)
+        np.testing.assert_allclose(judged.anomaly_map, wanted.anomaly_map, atol=2e-3)
+        assert judged.score == pytest.approx(wanted.score, abs=2e-3)
+        assert (judged.label, judged.p_value) == (wanted.label, wanted.p_value)
+        assert judged.anomaly_map.std() > 0.01
+        scores.add(round(judged.score, 4))
+    assert len(scores) > 1
+
+
+def test_any_batch_of_frozen_features_is_its_images_one_by_one(tmp_path):
+    one, data = features("rgbd")
+    (tmp_path / "detector.onnx").write_bytes(data)
+    run = ExportedDetector.open(tmp_path / "detector.onnx")._run
+    random = np.random.default_rng(0)
+    images = {"rgb": np.float32(random.random((3, 3, 48, 48))), "depth": np.float32(random.random((3, 7, 48, 48)))}
+    together = run(images)
+    for number in range(3):
+        alone = run({name: image[number : number + 1] for name, image in images.items()})
+        np.testing.assert_allclose(together[number : number + 1], alone, atol=1e-3)
+    with torch.inference_mode():
+        logits = one.network(*(torch.from_numpy(images[name]) for name in ("rgb", "depth"))).logits
+    np.testing.assert_allclose(together, logits.sigmoid().numpy(), atol=2e-3)
+
+
+def test_the_file_does_not_say_where_the_encoder_lay():
+    _, data = features("rgb")
+    about = json.loads(next(entry.value for entry in onnx.load_from_string(data).metadata_props))
+    assert about["config"]["features"]["encoder"] == encoder_file().name
+    assert str(encoder_file().parent).encode() not in data
+
+
+def test_openvino_asks_no_server_and_leaves_no_file(plain, tmp_path):
+    code = f"""
+import socket
+def refuse(*arguments, **named):
+    print("asked for", arguments)
+    raise OSError
+socket.getaddrinfo = socket.socket.connect = refuse
+from das3d_ref.deployment.exported import ExportedDetector
+ExportedDetector.open({str(plain)!r}, runtime="openvino")
+"""
+    surroundings = environment() | {"HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not [path for path in tmp_path.iterdir() if path.name != ".cache"]
+
+
+def altered(plain, tmp_path, change, **settings):
+    """Write the file with another model or other metadata, and return its path."""
+    model = onnx.load_from_string(plain.read_bytes())
+    about = json.loads(model.metadata_props[0].value)
+    if change is not None:
+        change(model, about)
+    if len(model.metadata_props):
+        model.metadata_props[0].value = json.dumps(about | settings)
+    path = tmp_path / "altered.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_what_is_no_detector_is_refused(plain, tmp_path):
+    def other_key(model, about):
+        model.metadata_props[0].key = "mlflow"
+
+    def outside(model, about):
+        model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
+        model.graph.initializer[0].external_data.add(key="location", value="../secret")
+
+    def unknown(model, about):
+        model.graph.node[0].op_type = "Teleport"
+
+    for change, settings, reason in (
+        (other_key, {}, "is not a detector of das3d"),
+        (outside, {}, "has weights outside the file"),
+        (unknown, {}, "cannot be run by onnxruntime: .*Teleport"),
+        (lambda model, about: about.pop("config"), {}, "has no config: export the detector again"),
+        (None, {"format": 2}, "has format 2; this das3d reads format 1"),
+        (None, {"threshold": "high"}, "threshold"),
+        (None, {"good_scores": "many"}, "good_scores must be a list"),
+        (None, {"depth_range": {"low": 1}}, "depth_range must be low, high and unit"),
+        (None, {"config": {"mode": "smell"}}, "mode"),
+    ):
+        path = altered(plain, tmp_path, change, **settings)
+        with pytest.raises(FileError, match=reason) as caught:
+            ExportedDetector.open(path)
+        assert caught.value.path == path
+    for data in (b"", b"\x00" * 50, plain.read_bytes()[:1000]):
+        (tmp_path / "cut.onnx").write_bytes(data)
+        with pytest.raises(FileError, match=r"is not an ONNX file|is not a detector"):
+            ExportedDetector.open(tmp_path / "cut.onnx")
+    with pytest.raises(ParameterError, match="runtime must be one of onnxruntime, openvino, got 'tensorrt'"):
+        ExportedDetector.open(plain, runtime="tensorrt")
+
+
+# Command line
+
+
+def run(*arguments):
+    program = Program(name="das3d-ref", commands=[predict])
+    return CliRunner().invoke(program, ["predict", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("backend", RUNTIMES)
+def test_the_command_gives_the_verdicts_of_the_folder(backend, plain, tmp_path):
+    assert CONFIG.training.precision == "fp32"
+    place = parts() / "flange" / "test" if (parts() / "flange").is_dir() else parts()
+    done = run(plain, place, "--out", tmp_path / "file", "--backend", backend)
+    assert done.exit_code == 0, done.output
+    assert run(detector(), place, "--out", tmp_path / "folder").exit_code == 0
+    lines = [
+        [json.loads(line) for line in (tmp_path / name / "predictions.jsonl").read_text().splitlines()]
+        for name in ("file", "folder")
+    ]
+    assert len(lines[0]) == len(lines[1]) > 1
+    for found, wanted in zip(*lines, strict=True):
+        assert found["score"] == pytest.approx(wanted["score"], abs=1e-4)
+        assert found["file"] == wanted["file"] if "file" in wanted else True
+    assert run(plain, place, "--out", tmp_path / "fewer", "--false-positives", 0.5).exit_code == 0
+
+
+def test_a_backend_is_for_an_exported_file(tmp_path):
+    done = run(detector(), parts(), "--out", tmp_path / "out", "--backend", "openvino")
+    assert done.exit_code == 2
+    assert "--backend runs an exported detector: das3d-ref export" in done.stderr
+    assert _RUNTIMES == RUNTIMES
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "openvino"])
+def test_without_the_extra_one_line_says_what_to_install(package, plain, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    backend = package if package in RUNTIMES else "openvino"
+    done = run(plain, parts(), "--out", tmp_path / "out", "--backend", backend)
+    assert done.exit_code == 2
+    assert done.stderr.endswith(
+        f"error: {package} is not installed: pip install '.[export]' in the checkout of das3d\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_metadata_has_one_name():
+    _, data = features("rgb")
+    assert [entry.key for entry in onnx.load_from_string(data).metadata_props] == [METADATA]
