@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +28,8 @@ _SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".mat")
 _ANY_NAME = (".yaml", ".yml", ".mat")
 _MATLAB_NUMBERS = ("double", "single", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _MAX_ELEMENTS = 64
+_MAX_UNPACKED = 2**12  # bytes of a variable: so many numbers, their name and tags
+_COMPRESSED = 15  # the type of a variable that is packed by zlib
 
 
 def read_camera(path: str | Path) -> Camera:
@@ -193,6 +197,7 @@ def _read_matlab(path: Path) -> dict[Any, Any]:
 
     data = read_bytes(path, most=_MAX_BYTES)
     try:
+        data = _unpacked(data)
         listed = scipy.io.whosmat(io.BytesIO(data))
         small = [name for name, shape, kind in listed if kind in _MATLAB_NUMBERS and _elements(shape) <= _MAX_ELEMENTS]
         arrays = scipy.io.loadmat(io.BytesIO(data), variable_names=small)
@@ -201,6 +206,23 @@ def _read_matlab(path: Path) -> dict[Any, Any]:
         raise FileError(
             path, f"is not MATLAB's .mat of version 5: {type(error).__name__} {brief(str(error))}"
         ) from error
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Return a .mat of version 5 without compression, and without the variables that are too large to be of use."""
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    if order is None:
+        return data
+    parts, at = [data[:128]], 128
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        end = at + 8 + size
+        if kind != _COMPRESSED:
+            parts.append(data[at:end])
+        elif len(plain := zlib.decompressobj().decompress(data[at + 8 : end], _MAX_UNPACKED + 1)) <= _MAX_UNPACKED:
+            parts.append(plain)
+        at = end
+    return b"".join(parts)
 
 
 def _elements(shape: tuple[int, ...]) -> int:

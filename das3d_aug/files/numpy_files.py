@@ -81,6 +81,8 @@ def _directory(source: Source) -> tuple[int, int]:
     end = tail.rfind(b"PK\5\6")
     if end < 0 or end + 20 > len(tail):
         raise Damaged("it is cut short (no directory)")
+    if tail[:end][-20:].startswith(b"PK\6\7"):
+        raise Damaged("it has a second directory (Zip64), which only an archive of 4 GiB needs")
     count, length = struct.unpack_from("<HI", tail, end + 10)
     return count, length
 
