@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in fuzz lint types bench docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -60,6 +60,16 @@ test-plug-in: .venv-plug-in/.setup
 	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' datasets==5.2.0 grain==0.2.18 pytest -e .
 	@touch $@
 
+# Optional: looks for files that a reader can neither read nor refuse; all readers in turn, or TARGET alone.
+SECONDS := 300
+fuzz: .venv-fuzz/.setup
+	PYTHONPATH=.:tests OMP_NUM_THREADS=1 .venv-fuzz/bin/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGET)
+
+.venv-fuzz/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt atheris==3.0.0 -e '.[ref]'
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -82,5 +92,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .venv-plug-in .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-fuzz .venv-plug-in .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,7 +22,9 @@ def decode_jpeg(source: Source) -> Array:
     height, width, channels = size
     blocks = -(-height // 8) * -(-width // 8)
     if coding < _ARITHMETIC and 8 * (source.size - scans) < blocks:
-        raise Damaged(f"it is cut short: {source.size - scans} bytes are no {height} x {width} pixels that are declared")
+        raise Damaged(
+            f"it is cut short: {source.size - scans} bytes are no {height} x {width} pixels that are declared"
+        )
     data = source.whole(pixels=height * width * channels * _MOST_BYTES)
     count, most = data.count(bytes([0xFF, _START_OF_SCAN]), scans), limits().scans
     if count >= most:

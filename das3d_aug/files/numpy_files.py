@@ -10,11 +10,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from das3d_aug.files.limits import Array, Damaged, Source, allow, limits
+from das3d_aug.files.limits import Array, Damaged, Source, allow, allow_packed, limits
 
 __all__ = ["decode_npy", "decode_npz"]
 
 _STEP = 2**20
+_SPELLED = 2**10  # bytes of a header but its spaces; an image's takes a hundred
 _ENTRY = 2**8  # bytes in the directory, with a long name
 
 
@@ -62,6 +63,7 @@ def decode_npz(source: Source, *, name: str | None = None) -> Array:
             raise Damaged(f"the member {member.filename!r} is compressed in an unusual way")
         with archive.open(member) as stream:
             header = _header(stream, member.file_size)
+            allow_packed(source.size, math.prod(header.shape) * header.dtype.itemsize)
             numbers = np.empty(header.stored, header.dtype)
             room = numbers.reshape(-1).view(np.uint8)
             filled = 0
@@ -97,7 +99,10 @@ def _header(stream: IO[bytes], size: int) -> _Header:
     most = limits().header_bytes
     if before + length > min(most, size):
         raise Damaged(f"a header of {length} bytes is declared; at most {min(most, size)} are read")
-    text = io.BytesIO(start[8:] + stream.read(max(0, before + length - len(start))))
+    said = start[8:] + stream.read(max(0, before + length - len(start)))
+    if len(said.strip()) > _SPELLED:
+        raise Damaged(f"its header spells {len(said.strip())} bytes; an image's takes a hundred")
+    text = io.BytesIO(said)
     parse = np.lib.format.read_array_header_1_0 if start[6] == 1 else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = parse(text)
     if dtype.kind not in "buif":
