@@ -100,8 +100,9 @@ def _header(stream: IO[bytes], size: int) -> _Header:
     if before + length > min(most, size):
         raise Damaged(f"a header of {length} bytes is declared; at most {min(most, size)} are read")
     said = start[8:] + stream.read(max(0, before + length - len(start)))
-    if len(said.strip()) > _SPELLED:
-        raise Damaged(f"its header spells {len(said.strip())} bytes; an image's takes a hundred")
+    spelled = len(said[before - 8 :].strip())
+    if spelled > _SPELLED:
+        raise Damaged(f"its header spells {spelled} bytes; an image's takes a hundred")
     text = io.BytesIO(said)
     parse = np.lib.format.read_array_header_1_0 if start[6] == 1 else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = parse(text)

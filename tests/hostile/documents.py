@@ -1,5 +1,6 @@
 """Hostile documents and archives: deep, huge, ambiguous, with numbers that are none, names that lead elsewhere."""
 
+import functools
 import gzip
 import io
 import json
@@ -247,6 +248,7 @@ def _places(document):
             yield from _places(document[key])
 
 
+@functools.cache
 def files():
     """Return the hostile files by what they are; the first word is the type that they claim."""
     return {**jsons(), **tomls(), **yamls(), **xmls(), **mats(), **tars(), **tensors(), **tables()}

@@ -1,5 +1,6 @@
 """Hostile files of pixels and points: what they declare is not what they hold, or costs far more than they weigh."""
 
+import functools
 import io
 import struct
 import warnings
@@ -296,6 +297,7 @@ def clouds():
     }
 
 
+@functools.cache
 def files():
     """Return the hostile files by what they are; the first word is the type that they claim."""
     return {**pngs(), **jpegs(), **tiffs(), **exrs(), **arrays(), **simple(), **clouds()}

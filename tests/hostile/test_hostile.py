@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from helpers.dumps import environment
 
-from das3d_aug.errors import Das3dError
+from das3d_aug.errors import Das3dError, FileError
 from tests.fuzz.targets import TARGETS, place, seeds
+from tests.hostile import documents, images
 
 
 def test_a_right_answer_or_an_error_of_ours_that_names_the_file_cheaply(record_property):
@@ -48,3 +49,27 @@ def test_the_files_to_begin_with_are_read(tmp_path, name):
             except Das3dError as error:
                 refused.append(error)
         assert len(refused) < len(target.reads), refused[0]
+
+
+@pytest.mark.parametrize(
+    ("reader", "which", "reason"),
+    [
+        ("png", "png-of-few-bytes", "12 packed bytes cannot hold the 536739848 that are declared"),
+        ("jpeg", "jpeg-of-few-bytes", "bytes are no 8191 x 8191 pixels that are declared"),
+        ("tiff", "tiff-deflate-of-few-bytes", "8 packed bytes cannot hold"),
+        ("tiff", "tiff-lzw-of-few-bytes", "8 packed bytes cannot hold"),
+        ("tiff", "tiff-packbits-of-few-bytes", "8 packed bytes cannot hold"),
+        ("npz", "npz-two-directories", "has a second directory"),
+        ("npy", "npy-minus-signs", "its header spells 9001 bytes"),
+        ("bmp", "bmp-palette-of-2-gib", "a palette of 2147483647 colours is declared"),
+        ("camera-yaml", "yaml-20000-keys", "holds too much; at most 24576 values are read"),
+        ("camera-mat", "mat-name-of-100-mb", "a camera needs the numbers"),
+        ("camera-mat", "mat-5000-variables", "a variable is there twice"),
+    ],
+)
+def test_what_is_said_of_it(tmp_path, reader, which, reason):
+    target = TARGETS[reader]
+    path = place(target, tmp_path / "root")
+    path.write_bytes({**images.files(), **documents.files()}[which])
+    with pytest.raises(FileError, match=reason):
+        target.reads[0](path)
