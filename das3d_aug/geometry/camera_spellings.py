@@ -170,7 +170,7 @@ def _plain(level: Mapping[str, Any]) -> Numbers | None:
     missing = [name for name in _SCALARS if name not in found]
     if missing:
         raise ParameterError(f"{_WANTED}; found {', '.join(found)}, but no {', '.join(missing)}")
-    fx, fy, cx, cy = (_number(name, found[name]) for name in _SCALARS)
+    fx, fy, cx, cy = (_number(name, _unwrapped(found[name])) for name in _SCALARS)
     return fx, fy, cx, cy
 
 

@@ -202,7 +202,7 @@ def _evaluation(path: Path) -> None:
 
 def _mat() -> bytes:
     stream = io.BytesIO()
-    scipy.io.savemat(stream, {"fx": 60.0, "fy": 60.0, "cx": 11.5, "cy": 11.5, "K": np.eye(3)}, do_compression=True)
+    scipy.io.savemat(stream, {"fx": 60.0, "fy": 60.0, "cx": 11.5, "cy": 11.5}, do_compression=True)
     return stream.getvalue()
 
 
@@ -240,6 +240,7 @@ _RECIPES = tuple(
 _CONFIGS = tuple(
     json.dumps(one).encode() for one in json.loads((GOLDEN / "aug-0.1.0/configs.json").read_text()).values()
 )
+_WEIGHTS = next((GOLDEN / "ref-0.1.0").glob("*.safetensors")).read_bytes()
 _SPLIT = b"object,split,label,image,mask\ncandle,train,normal,candle/Data/Images/Normal/0000.png,\n"
 _NPZ_TWO = io.BytesIO()
 np.savez(_NPZ_TWO, depth=np.ones((4, 5)), xyz=np.ones((4, 5, 3)))
@@ -296,7 +297,7 @@ TARGETS = {
     ),
     "visa-split": Target("visa/split_csv/1cls.csv", (_visa,), (_SPLIT,)),
     "detector": Target("detector.json", (_detector,), folder="ref-0.1.0"),
-    "weights": Target("model.safetensors", (_weights,), (_tensors(),), "ref-0.1.0"),
+    "weights": Target("model.safetensors", (_weights,), (_tensors(), _WEIGHTS), "ref-0.1.0"),
     "training-state": Target("training.safetensors", (_state,), (_tensors(b'{"format": 1, "step": 3, "best": NaN}'),)),
     "evaluation": Target("evaluation.json", (_evaluation,), (_EVALUATION,)),
 }
