@@ -213,8 +213,8 @@ def _read_matlab(path: Path) -> dict[Any, Any]:
 def _small_variables(data: bytes) -> bytes:
     """Return a .mat of version 5 without compression, and without what is no variable or too large to be of use."""
     order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
-    if order is None:
-        return data
+    if order is None:  # as in version 4, whose shapes are no bound of what is made of them
+        raise ValueError("its header says no byte order")
     parts, at = [data[:128]], 128
     while at + 8 <= len(data):
         kind, size = struct.unpack_from(f"{order}II", data, at)

@@ -137,6 +137,9 @@ def mats():
         "mat-is-complex": head + variable(kind=6 | 0x800),
         "mat-5000-variables": head + whole * 3000,
         "mat-of-version-4": struct.pack("<5i", 0, 2**31 - 1, 2**31 - 1, 0, 3) + b"fx\0" + bytes(99),
+        "mat-of-version-4-of-4-gib": bytes.fromhex(
+            "00000000000000040000000000000400fc4d4154250000004c41fc4d4154250000004c4142"
+        ),
         "mat-of-version-7.3": b"MATLAB 7.3 MAT-file".ljust(124) + struct.pack("<H", 0x200) + b"IM" + bytes(999),
     }
 

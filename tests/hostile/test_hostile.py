@@ -66,6 +66,8 @@ def test_the_files_to_begin_with_are_read(tmp_path, name):
         ("bmp", "bmp-palette-of-2-gib", "a palette of 2147483647 colours is declared"),
         ("camera-yaml", "yaml-20000-keys", "holds too much; at most 24576 values are read"),
         ("camera-mat", "mat-name-of-100-mb", "a camera needs the numbers"),
+        ("camera-mat", "mat-of-version-4", "is not MATLAB's .mat of version 5"),
+        ("camera-mat", "mat-of-version-4-of-4-gib", "is not MATLAB's .mat of version 5"),
         ("camera-mat", "mat-5000-variables", "a variable is there twice"),
     ],
 )
