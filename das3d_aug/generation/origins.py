@@ -81,16 +81,20 @@ class Origins:
         donor = donor_of(self._opened(path, record, "donor")) if plan.takes_from_donor else None
         folder = self._textures or (recorded and self._root / recorded)
         policy = record.get("foreground", "auto")
-        return render(
-            colour_of(normal),
-            normal.depth,
-            plan,
-            texture=None if folder is None else as_source(folder),
-            foreground=policy if normal.foreground is None else normal.foreground,
-            camera=normal.camera,
-            unit=normal.unit,
-            donor=donor,
-        )
+        texture = None if folder is None else as_source(folder)
+        try:
+            return render(
+                colour_of(normal),
+                normal.depth,
+                plan,
+                texture=texture,
+                foreground=policy if normal.foreground is None else normal.foreground,
+                camera=normal.camera,
+                unit=normal.unit,
+                donor=donor,
+            )
+        except ParameterError as error:
+            raise FileError(path, f"cannot be rendered: {error}") from error
 
     def _said(self, name: str) -> str | None:
         """Return a place of the header."""

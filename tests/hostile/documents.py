@@ -8,7 +8,7 @@ import struct
 import tarfile
 import zlib
 
-from tests.fuzz.targets import TARGETS, seeds
+from tests.fuzz.targets import GOLDEN, TARGETS, seeds
 
 _HUGE = "9" * 4000
 _ODD = (
@@ -167,7 +167,9 @@ def tars():
     def sized(text):
         return summed(whole[: size.start] + text.ljust(12, b"\0") + whole[size.stop :])
 
+    shard = (GOLDEN / "aug-0.1.0/webdataset/shard-000000.tar").read_bytes()
     return {
+        "tar-texture-of-no-name": shard.replace(b"procedural/", b"p)ocedural/"),
         "tar-leads-out": tar(plain("../../000000.json")),
         "tar-absolute": tar(plain("/etc/000000.json")),
         "tar-link": tar(("000000.json", tarfile.SYMTYPE, "/etc/passwd", b"")),
