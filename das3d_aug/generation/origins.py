@@ -120,7 +120,10 @@ class Origins:
                     raise FileError(entry.files[file], f"is not the file from which {path.name} was made")
         except _MISREAD as error:
             raise _no_recipe(path, error) from error
-        return as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
+        try:
+            return as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
+        except ParameterError as error:
+            raise _no_recipe(path, error) from error
 
 
 def _no_recipe(path: Path, error: Exception) -> FileError:

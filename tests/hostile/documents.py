@@ -232,7 +232,12 @@ def tables():
 
 
 def changed():
-    """Yield whole documents of ours with one value replaced by another kind, at all depths, and with none."""
+    """Yield whole documents of ours with one value replaced by another kind, at all depths."""
+    record = json.loads(seeds(TARGETS["sample-recipe"])[0])
+    for number, value in enumerate(_ODD):
+        for key in ("sample", "depth_png", "foreground"):
+            text = json.dumps(record | {key: "\0odd"}).replace('"\\u0000odd"', value)
+            yield "sample-recipe", f"sample-recipe-{key}-{number}", text.encode()
     for name, target in TARGETS.items():
         for data in seeds(target)[:2]:
             if data[:1] == b"{":
