@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in test-lowest lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-lowest fuzz lint types bench docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -76,6 +76,16 @@ test-lowest: .venv-lowest/.setup
 	    -e '.[ref]' 'hypothesis>=6.100' 'pillow>=11' 'pytest>=9' 'scikit-learn>=1.6'
 	@touch $@
 
+# Optional: looks for files that a reader can neither read nor refuse; all readers in turn, or TARGET alone.
+SECONDS := 300
+fuzz: .venv-fuzz/.setup
+	PYTHONPATH=.:tests OMP_NUM_THREADS=1 .venv-fuzz/bin/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGET)
+
+.venv-fuzz/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt atheris==3.0.0 -e '.[ref]'
+	@touch $@
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -98,5 +108,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,10 +13,14 @@ from typing import Any
 __all__ = ["Das3dError", "FileError", "ForegroundError", "ParameterError", "brief", "counted", "quoted"]
 
 _LONGEST = 80  # characters that a message takes from what it is about
+_LONGEST_LINE = 1000
 
 
 class Das3dError(Exception):
-    """Base of every error that das3d raises on purpose."""
+    """Base of every error that das3d raises on purpose; its text is one line that can be printed."""
+
+    def __str__(self) -> str:
+        return _line(super().__str__())
 
 
 class ParameterError(Das3dError, ValueError):
@@ -35,16 +39,16 @@ class FileError(Das3dError):
     path : pathlib.Path
         The file or folder at fault.
     reason : str
-        What is wrong with it, in one line.
+        What is wrong with it, in one line that can be printed, whatever the file holds.
     """
 
     def __init__(self, path: str | Path, reason: str) -> None:
         super().__init__(path, reason)
         self.path = Path(path)
-        self.reason = reason
+        self.reason = _line(reason)
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{_printable(str(self.path))}: {self.reason}"
 
 
 def counted(count: int, what: str) -> str:
@@ -59,8 +63,19 @@ def quoted(value: Any) -> str:
 
 def brief(text: str) -> str:
     """Return text from outside for a message: one line of at most 80 characters, and nothing that cannot be printed."""
-    line = " ".join(text[: 4 * _LONGEST].split()).encode("utf-8", "backslashreplace").decode()
+    line = _printable(" ".join(text[: 4 * _LONGEST].split()))
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _line(text: str) -> str:
+    return _printable(text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]}…")
+
+
+def _printable(text: str) -> str:
+    """Escape what would break a line, move a terminal's cursor, or cannot be encoded."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class _Short(reprlib.Repr):

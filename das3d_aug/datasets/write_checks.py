@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.errors import ParameterError
+from das3d_aug.errors import ParameterError, quoted
 
 __all__ = ["checked_key", "known_shapes", "safe_parts"]
 
+_LONGEST = 240  # bytes, of the 255 that file systems take: a suffix follows
 _SPLITS = ("train", "validation", "test")
 
 
@@ -42,6 +43,8 @@ def safe_parts(key: str) -> list[str]:
     parts = key.split("/")
     if any(part in ("", ".", "..") or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
         raise ParameterError(f"key must be visible names joined by '/', got {key!r}")
+    if any(len(part.encode("utf-8", "replace")) > _LONGEST for part in parts):
+        raise ParameterError(f"key must be names of at most {_LONGEST} bytes, got {quoted(key)}")
     return parts
 
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +28,8 @@ _SUFFIXES = (".json", ".yaml", ".yml", ".xml", ".mat")
 _ANY_NAME = (".yaml", ".yml", ".mat")
 _MATLAB_NUMBERS = ("double", "single", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _MAX_ELEMENTS = 64
+_MAX_UNPACKED = 2**12  # bytes of a variable: so many numbers, their name and tags
+_COMPRESSED = 15
 
 
 def read_camera(path: str | Path) -> Camera:
@@ -193,14 +197,47 @@ def _read_matlab(path: Path) -> dict[Any, Any]:
 
     data = read_bytes(path, most=_MAX_BYTES)
     try:
+        data = _small_variables(data)
         listed = scipy.io.whosmat(io.BytesIO(data))
         small = [name for name, shape, kind in listed if kind in _MATLAB_NUMBERS and _elements(shape) <= _MAX_ELEMENTS]
+        if len(set(small)) < len(small):
+            raise ValueError("a variable is there twice")
         arrays = scipy.io.loadmat(io.BytesIO(data), variable_names=small)
         return {name: arrays[name].tolist() for name in small}
     except Exception as error:  # the parser promises no family of errors for damaged input
         raise FileError(
             path, f"is not MATLAB's .mat of version 5: {type(error).__name__} {brief(str(error))}"
         ) from error
+
+
+def _small_variables(data: bytes) -> bytes:
+    """Return a .mat of version 5 without compression, and without what is no variable or too large to be of use."""
+    order = {b"IM": "<", b"MI": ">"}.get(data[126:128])
+    if order is None:  # as in version 4, whose shapes are no bound of what is made of them
+        raise ValueError("its header says no byte order")
+    parts, at = [data[:128]], 128
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from(f"{order}II", data, at)
+        end = at + 8 + size
+        part = data[at:end]
+        if kind == _COMPRESSED:
+            part = zlib.decompressobj().decompress(part[8:], _MAX_UNPACKED + 1)
+        if len(part) <= _MAX_UNPACKED and _holds_its_parts(part, order):
+            parts.append(part)
+        at = end
+    return b"".join(parts)
+
+
+def _holds_its_parts(variable: bytes, order: str) -> bool:
+    """Whether flags, shape, name and numbers lie in a variable: the parser gets as much memory as they declare."""
+    at = 8
+    while at + 8 <= len(variable):
+        kind, size = struct.unpack_from(f"{order}II", variable, at)
+        at += 8 if kind >> 16 else 8 + size  # few bytes stand in the place of their size
+        if at > len(variable):
+            return False
+        at += -at % 8
+    return at > 8
 
 
 def _elements(shape: tuple[int, ...]) -> int:

@@ -5,7 +5,7 @@ reference that stands for more than is written.
 
 =============== =============================================================================
 size            at most 32 MiB of JSON and 64 KiB of YAML and TOML, unless a reader says other
-values          at most 2**20 in JSON (a listing of 50,000 images), which take 100 MB
+values          at most 2**20 in JSON (a listing of 50,000 images), which take 100 MB, and 24,576 in YAML
 depth           at most 32 levels
 numbers         finite, and at most 100 digits
 keys            each once
@@ -34,6 +34,7 @@ __all__ = ["decoded", "read_json", "read_toml", "read_yaml"]
 
 _OTHER_BYTES = 2**16  # these two parsers are written in Python: a megabyte takes seconds
 _VALUES = 2**20
+_NODES = 3 * 2**13  # of YAML, for which PyYAML takes most of a second; a calibration lists 20,000
 _DEPTH = 32
 _DIGITS = 100
 _LARGE = 10**_DIGITS
@@ -182,12 +183,15 @@ def _parse_yaml(text: str) -> Any:
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """The safe types, without what makes a small file large or ambiguous."""
 
-    depth = 0
+    depth = nodes = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise _Refused("uses an alias (*name); write out what it stands for")
         self.depth += 1
+        self.nodes += 1
+        if self.nodes > _NODES:
+            raise _Refused(f"holds too much; at most {_NODES} values are read")
         if self.depth > 2 * _DEPTH:
             raise RecursionError
         node = super().compose_node(parent, index)

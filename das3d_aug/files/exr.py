@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from das3d_aug.files.limits import Array, Damaged, Source, allow, limits
+from das3d_aug.files.limits import Array, Damaged, Source, allow, allow_packed, limits
 
 __all__ = ["decode_exr"]
 
@@ -43,6 +43,7 @@ def decode_exr(source: Source) -> Array:
     blocks = -(-height // lines)
     if blocks > limits().parts or row.itemsize * height > limits().bytes:
         raise Damaged(f"{blocks} blocks of {lines} lines of {row.itemsize} bytes are declared, too many")
+    allow_packed(source.size, row.itemsize * height)
     offsets = struct.unpack(f"<{blocks}Q", source.at(header.end, 8 * blocks))
     image = np.empty((height, width, len(wanted)), dtype)
     missing = np.ones(blocks, bool)

@@ -13,12 +13,18 @@ __all__ = ["decode_jpeg"]
 _START_OF_SCAN, _END = 0xDA, b"\xff\xd9"
 _NO_FRAMES = (0xC4, 0xC8, 0xCC)  # among 0xC0 … 0xCF, which otherwise declare a size
 _MOST_BYTES = 2  # of a number; noise at quality 100 takes 1.3
+_ARITHMETIC = 0xC9  # and above: a block may take less than a bit
 
 
 def decode_jpeg(source: Source) -> Array:
     """Decode a baseline or progressive JPEG as stored, whatever rotation its EXIF asks for."""
-    scans, size = _first_scan(source)
+    scans, coding, size = _first_scan(source)
     height, width, channels = size
+    blocks = -(-height // 8) * -(-width // 8)
+    if coding < _ARITHMETIC and 8 * (source.size - scans) < blocks:
+        raise Damaged(
+            f"it is cut short: {source.size - scans} bytes are no {height} x {width} pixels that are declared"
+        )
     data = source.whole(pixels=height * width * channels * _MOST_BYTES)
     count, most = data.count(bytes([0xFF, _START_OF_SCAN]), scans), limits().scans
     if count >= most:
@@ -34,9 +40,9 @@ def decode_jpeg(source: Source) -> Array:
     return image
 
 
-def _first_scan(source: Source) -> tuple[int, tuple[int, int, int]]:
-    """Return where the first scan begins, and height, width and channels."""
-    position, size = 2, None
+def _first_scan(source: Source) -> tuple[int, int, tuple[int, int, int]]:
+    """Return where the first scan begins, the code of the frame, and height, width and channels."""
+    position, frame, size = 2, 0, None
     most = limits()
     for _ in range(most.segments):
         marker, code, length = struct.unpack(">BBH", source.at(position, 4))
@@ -52,10 +58,10 @@ def _first_scan(source: Source) -> tuple[int, tuple[int, int, int]]:
                 raise Damaged(
                     f"{channels} channels of {precision} bits; 1 or 3 of 8 bits are read, save it as grey or RGB"
                 )
-            size = height, width, channels
+            frame, size = code, (height, width, channels)
         position += 2 + length
         if code == _START_OF_SCAN:
             if size is None:
                 raise Damaged("it declares no size")
-            return position, size
+            return position, frame, size
     raise Damaged(f"it has more than {most.segments} segments before its pixels")

@@ -22,7 +22,22 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import FileError, ParameterError
 
-__all__ = ["Array", "Damaged", "Limits", "Source", "allow", "damage_named", "limits", "opened", "read_bytes"]
+__all__ = [
+    "DEFLATE",
+    "Array",
+    "Damaged",
+    "Limits",
+    "Source",
+    "allow",
+    "allow_packed",
+    "damage_named",
+    "limits",
+    "opened",
+    "read_bytes",
+]
+
+DEFLATE = 1032
+"""The most bytes for which one of deflate stands: what declares more is refused before it gets memory."""
 
 Array = NDArray[Any]
 
@@ -112,6 +127,12 @@ def allow(height: int, width: int) -> None:
     most = limits().pixels
     if height < 1 or width < 1 or height * width > most:
         raise Damaged(f"{height} x {width} pixels are declared, 1 … {most} are read")
+
+
+def allow_packed(packed: int, plain: int, *, most: int = DEFLATE) -> None:
+    """Refuse what declares more bytes than as many packed ones can hold, of which each stands for ``most``."""
+    if plain > most * packed:
+        raise Damaged(f"it is cut short: {packed} packed bytes cannot hold the {plain} that are declared")
 
 
 class Source:

@@ -10,11 +10,12 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from das3d_aug.files.limits import Array, Damaged, Source, allow, limits
+from das3d_aug.files.limits import Array, Damaged, Source, allow, allow_packed, limits
 
 __all__ = ["decode_npy", "decode_npz"]
 
 _STEP = 2**20
+_SPELLED = 2**10  # bytes of a header but its spaces; an image's takes a hundred
 _ENTRY = 2**8  # bytes in the directory, with a long name
 
 
@@ -62,6 +63,7 @@ def decode_npz(source: Source, *, name: str | None = None) -> Array:
             raise Damaged(f"the member {member.filename!r} is compressed in an unusual way")
         with archive.open(member) as stream:
             header = _header(stream, member.file_size)
+            allow_packed(source.size, math.prod(header.shape) * header.dtype.itemsize)
             numbers = np.empty(header.stored, header.dtype)
             room = numbers.reshape(-1).view(np.uint8)
             filled = 0
@@ -81,6 +83,8 @@ def _directory(source: Source) -> tuple[int, int]:
     end = tail.rfind(b"PK\5\6")
     if end < 0 or end + 20 > len(tail):
         raise Damaged("it is cut short (no directory)")
+    if tail[:end][-20:].startswith(b"PK\6\7"):
+        raise Damaged("it has a second directory (Zip64), which only an archive of 4 GiB needs")
     count, length = struct.unpack_from("<HI", tail, end + 10)
     return count, length
 
@@ -95,7 +99,11 @@ def _header(stream: IO[bytes], size: int) -> _Header:
     most = limits().header_bytes
     if before + length > min(most, size):
         raise Damaged(f"a header of {length} bytes is declared; at most {min(most, size)} are read")
-    text = io.BytesIO(start[8:] + stream.read(max(0, before + length - len(start))))
+    said = start[8:] + stream.read(max(0, before + length - len(start)))
+    spelled = len(said[before - 8 :].strip())
+    if spelled > _SPELLED:
+        raise Damaged(f"its header spells {spelled} bytes; an image's takes a hundred")
+    text = io.BytesIO(said)
     parse = np.lib.format.read_array_header_1_0 if start[6] == 1 else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = parse(text)
     if dtype.kind not in "buif":

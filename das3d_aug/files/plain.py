@@ -50,6 +50,9 @@ def decode_bmp(source: Source) -> Array:
     allow(abs(height), width)
     if header < 40 or planes != 1 or bits not in (8, 24, 32) or compression not in (0, 3):
         raise Damaged("only uncompressed BMP of 8, 24 or 32 bits is read")
+    (colours,) = struct.unpack("<I", source.at(46, 4))
+    if colours > 256:
+        raise Damaged(f"a palette of {colours} colours is declared")
     size = (width * bits + 31) // 32 * 4 * abs(height)
     if start < 14 + header or start + size > source.size:
         raise Damaged("it is cut short")

@@ -113,7 +113,7 @@ def _ply_header(text: str) -> tuple[str, dict[str, _Element], str]:
 def _ply_shape(notes: str, camera: Columns) -> tuple[int, int] | None:
     sizes = []
     for note, viewport in ((r"num_rows|height", "viewporty"), (r"num_cols|width", "viewportx")):
-        said = re.search(rf"\b(?:{note})[ \t]*[=:]?[ \t]*(\d{{1,9}})\b(?!\.)", notes, re.IGNORECASE)
+        said = re.search(rf"\b(?:{note})[ \t]*+(?:[=:][ \t]*+)?(\d{{1,9}})\b(?!\.)", notes, re.IGNORECASE)
         sizes.append(int(said[1]) if said else int(camera[viewport][0]) if viewport in camera else 0)
     height, width = sizes
     return (height, width) if height > 1 and width > 0 else None

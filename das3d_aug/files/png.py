@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug.files.limits import Array, Damaged, Source, allow, limits
+from das3d_aug.files.limits import Array, Damaged, Source, allow, allow_packed, limits
 from das3d_aug.files.palettes import Indexed
 
 __all__ = ["decode_png"]
@@ -32,6 +32,7 @@ def decode_png(source: Source) -> Array | Indexed:
     stream = sum(len(chunk) - 12 for chunk in kept[b"IDAT"])
     if stream > most:
         raise Damaged(f"the compressed data is larger than declared: {stream} bytes for {height} x {width} pixels")
+    allow_packed(stream, height * width * depth * _CHANNELS[colour] // 8)
     import imagecodecs  # here, since it is large
 
     begin = kept[b"IHDR"]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from das3d_aug.files.limits import Array, Damaged, Source, allow, limits
+from das3d_aug.files.limits import DEFLATE, Array, Damaged, Source, allow, allow_packed, limits
 from das3d_aug.files.palettes import Indexed
 from das3d_aug.files.tiff_pages import image_page
 
@@ -21,6 +21,7 @@ __all__ = ["decode_tiff"]
 
 _COMPRESSIONS = {1: "none", 5: "LZW", 8: "deflate", 32773: "PackBits", 32946: "deflate"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE = 0, 1, 2, 3
+_MOST_HELD = {5: 4096, 32773: 64}  # bytes for which one of LZW and of PackBits stands
 _LEAST_PADDED = 2**22  # numbers of a padded tile that any image may have: 2048 x 2048
 
 
@@ -76,6 +77,7 @@ def _judge(page: tifffile.TiffPage, source: Source) -> None:
     needed = numbers * page.bitspersample // 8
     if page.compression == 1 and lengths.sum() < needed:
         raise Damaged(f"its strips hold {lengths.sum():.0f} bytes, {needed} are declared")
+    allow_packed(int(lengths.sum()), needed, most=_MOST_HELD.get(page.compression, DEFLATE))
 
 
 def _named(value: Any) -> str:

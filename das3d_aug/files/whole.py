@@ -93,12 +93,14 @@ def contained(root: str | Path, path: str | Path) -> Path:
     Raises
     ------
     FileError
-        If it lies outside, or its symlinks form a loop.
+        If it lies outside, its symlinks form a loop, or it is no path at all.
     """
     try:
         home, target = Path(root).resolve(), Path(path).resolve()
     except (OSError, RuntimeError) as error:
         raise FileError(path, "cannot be resolved: its symbolic links form a loop") from error
+    except ValueError as error:  # a zero byte, or half a character
+        raise FileError(path, f"is no path: {error}") from error
     if not target.is_relative_to(home):
         raise FileError(path, f"leads outside {home}; copy the file into the folder")
     return target

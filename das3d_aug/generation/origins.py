@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from das3d_aug.datasets import Dataset, Sample, open_dataset
-from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.errors import FileError, ParameterError, quoted
 from das3d_aug.files import read_json
 from das3d_aug.generation.donors import donor_of
 from das3d_aug.generation.formats import as_written, colour_of
@@ -46,7 +46,7 @@ class Origins:
     @property
     def place(self) -> Path:
         """Where the sources are."""
-        return Path(self._source or self._root / self._header["source"])
+        return Path(self._source or self._root / (self._said("source") or ""))
 
     def normal(self, path: Path, record: Mapping[str, Any]) -> Sample:
         """Return the normal sample of a recipe, as the synthesis took it.
@@ -75,22 +75,33 @@ class Origins:
         """
         try:
             plan = Plan.from_dict(record["plan"])
-            recorded = self._header["textures"]
+            recorded = self._said("textures")
         except _MISREAD as error:
             raise _no_recipe(path, error) from error
         donor = donor_of(self._opened(path, record, "donor")) if plan.takes_from_donor else None
         folder = self._textures or (recorded and self._root / recorded)
         policy = record.get("foreground", "auto")
-        return render(
-            colour_of(normal),
-            normal.depth,
-            plan,
-            texture=None if folder is None else as_source(folder),
-            foreground=policy if normal.foreground is None else normal.foreground,
-            camera=normal.camera,
-            unit=normal.unit,
-            donor=donor,
-        )
+        texture = None if folder is None else as_source(folder)
+        try:
+            return render(
+                colour_of(normal),
+                normal.depth,
+                plan,
+                texture=texture,
+                foreground=policy if normal.foreground is None else normal.foreground,
+                camera=normal.camera,
+                unit=normal.unit,
+                donor=donor,
+            )
+        except ParameterError as error:
+            raise FileError(path, f"cannot be rendered: {error}") from error
+
+    def _said(self, name: str) -> str | None:
+        """Return a place of the header."""
+        place = self._header[name]
+        if not (place is None or isinstance(place, str)):
+            raise FileError(self._root / HEADER, f"{name} must be the name of a folder, got {quoted(place)}")
+        return place
 
     def _opened(self, path: Path, record: Mapping[str, Any], role: str) -> Sample:
         """Return the sample that a recipe names as its source or donor, if its files are those that were recorded."""
@@ -109,7 +120,10 @@ class Origins:
                     raise FileError(entry.files[file], f"is not the file from which {path.name} was made")
         except _MISREAD as error:
             raise _no_recipe(path, error) from error
-        return as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
+        try:
+            return as_written(resize_sample(dataset.open(entry), shape), depth_png=record.get("depth_png"))
+        except ParameterError as error:
+            raise _no_recipe(path, error) from error
 
 
 def _no_recipe(path: Path, error: Exception) -> FileError:

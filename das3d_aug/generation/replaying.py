@@ -88,7 +88,10 @@ def replay(
         raise FileError(path, f"is not a das3d sample recipe: {type(error).__name__} {error}") from error
     normal = origins.normal(path, record)
     pair = origins.render(path, record, normal)
-    files = written.encode(name, normal, pair)
+    try:
+        files = written.encode(name, normal, pair)
+    except ParameterError as error:
+        raise FileError(path, f"is not a das3d sample recipe: {error}") from error
     if sample is None:
         there = [name for name in (*files, recipe) if (root / name).is_file()]
         members = {name: read_bytes(contained(root, root / name)) for name in there}

@@ -103,7 +103,7 @@ def _search(
 ) -> Iterator[tuple[str, Description]]:
     """Yield the camera of a level, or else those of the levels below; size and lens may stand further up."""
     level = _level(document)
-    known = {**above, **level}
+    known = {**above, **{name: value for name, value in level.items() if _of_all_below(name)}}
     if "modelparameters" in level:
         raise ParameterError(
             "ModelParameters are an Azure Kinect's own numbers, not in pixels of an image; "
@@ -120,6 +120,12 @@ def _search(
             for part in value if isinstance(value, (list, tuple)) else [value]:
                 if isinstance(part, Mapping):
                     yield from _search(part, (*place, str(name)), known, depth - 1)
+
+
+def _of_all_below(name: str) -> bool:
+    """Whether a name may stand above the camera that it is about; there are few, so a level costs what it holds."""
+    sized = name == "resolution" or any(name in names for names in _SIZES)
+    return sized or bool(_LENS.fullmatch(name) or _FACTOR.fullmatch(name))
 
 
 def _level(document: Mapping[Any, Any]) -> dict[str, Any]:
@@ -164,7 +170,7 @@ def _plain(level: Mapping[str, Any]) -> Numbers | None:
     missing = [name for name in _SCALARS if name not in found]
     if missing:
         raise ParameterError(f"{_WANTED}; found {', '.join(found)}, but no {', '.join(missing)}")
-    fx, fy, cx, cy = (_number(name, found[name]) for name in _SCALARS)
+    fx, fy, cx, cy = (_number(name, _unwrapped(found[name])) for name in _SCALARS)
     return fx, fy, cx, cy
 
 

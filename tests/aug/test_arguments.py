@@ -1,5 +1,6 @@
 """Numbers and seeds at the public border: any honest number is stored as a plain one, the rest is refused by name."""
 
+import pickle
 from decimal import Decimal
 from fractions import Fraction
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from das3d_aug import ParameterError, Plan, Recipe, render, synthesize
-from das3d_aug.errors import quoted
+from das3d_aug.errors import FileError, quoted
 from das3d_aug.generation import generate, write_demo_set
 from das3d_aug.preparation import Preparation
 from das3d_aug.preview import contact_sheet
@@ -113,3 +114,11 @@ def test_a_plan_of_whole_numbers_compiles_nothing_anew():
     assert before == {
         name: list(value.signatures) for name, value in vars(delta).items() if hasattr(value, "signatures")
     }
+
+
+def test_a_message_is_one_line_that_a_terminal_prints():
+    for error in (FileError("a\x1b[31m", "b\nc\x1b[2J\0\ud800é"), ParameterError("b\nc\x1b[2J\0\ud800é")):
+        assert str(error).endswith(r"b\nc\x1b[2J\x00\ud800é")
+        assert str(error).isprintable()
+    assert len(str(ParameterError("x" * 10**6))) < 1100
+    assert pickle.loads(pickle.dumps(FileError("a", "b\n"))).reason == r"b\n"

@@ -116,6 +116,8 @@ def test_containment(tmp_path):
         "/etc/passwd",
         root / "loop" / "x",
         tmp_path / "root2",
+        root / "a\0b",
+        root / "\ud800",
     ):
         with pytest.raises(FileError):
             contained(root, bad)
