@@ -102,7 +102,7 @@ BREAKS = {
     17: Break(
         "nobody locks",
         "das3d_aug/runs/output_folder.py",
-        "fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))",
+        "fcntl.flock(lock, how)",
         "lock.fileno()",
     ),
     18: Break(
