@@ -163,7 +163,7 @@ def make(job: Job, batch: Batch) -> Tally:
         if completed(job.out, f"{batch.shard}.json", samples=names) is not None:  # another process was quicker
             tally.kept += len(names)
         else:
-            _pack(job, batch.shard, samples, tally)
+            _pack(job, batch.shard, names, samples, tally)
         return tally
     for made in samples:
         with tally.timed(_WRITING):
@@ -172,7 +172,7 @@ def make(job: Job, batch: Batch) -> Tally:
     return tally
 
 
-def _pack(job: Job, shard: str, samples: Iterator[Made], tally: Tally) -> None:
+def _pack(job: Job, shard: str, planned: list[str], samples: Iterator[Made], tally: Tally) -> None:
     """Write a shard, then its mark.  One that lacks samples is made again by the next run, as the mark tells."""
     first = next(samples, None)
     if first is None:
@@ -180,7 +180,8 @@ def _pack(job: Job, shard: str, samples: Iterator[Made], tally: Tally) -> None:
     names: list[str] = []
     figures: list[Mapping[str, Any]] = []
     mark, tar_name = f"{shard}.json", f"{shard}.tar"
-    remove_mark(job.out, mark)
+    if (job.out / mark).exists() and completed(job.out, mark, samples=planned) is None:
+        remove_mark(job.out, mark)  # and never one that another process, making the same shard, has just written
     with open_atomic(contained(job.out, job.out / tar_name)) as stream:
         with open_shard(stream) as tar:
             for made in itertools.chain([first], samples):
