@@ -11,11 +11,17 @@ __all__ = ["show_failures", "show_summary"]
 
 
 def show_summary(
-    summary: Any, elapsed: float, *, rows: Sequence[tuple[str, str]] = (), warnings: Sequence[Any] = (), after: str
+    summary: Any,
+    elapsed: float,
+    *,
+    rows: Sequence[tuple[str, str]] = (),
+    warnings: Sequence[Any] = (),
+    after: str,
+    again: str = "run the same command again",
 ) -> None:
     """Print a `das3d_aug.generation.Summary` or `das3d_aug.preparation.PreparationSummary`.
 
-    ``rows`` are further rows, ``after`` is what to do next if nothing failed.
+    ``rows`` are further rows, ``after`` is what to do next if nothing failed, ``again`` what to do if something did.
     """
     from rich.console import Console  # lazily: --help must not load it
     from rich.table import Table
@@ -44,7 +50,7 @@ def show_summary(
     said.warn(warnings, what="samples")
     said.fail(summary.failures, what="sources")
     if summary.failures:
-        said.say(f"{counted(len(summary.failures), 'source')} failed; mend what fails and run the same command again")
+        said.say(f"{counted(len(summary.failures), 'source')} failed; mend what fails and {again}")
     else:
         said.say(f"next: {after}")
 

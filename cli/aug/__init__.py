@@ -13,6 +13,7 @@ from .gap import gap
 from .generate import generate
 from .kinds import kinds
 from .labels import labels
+from .merge import merge
 from .playground import playground
 from .prepare import prepare
 from .preview import preview
@@ -25,5 +26,7 @@ def main() -> None:
     """Synthetic RGB-D anomalies for training and testing defect detectors."""
 
 
-for command in (generate, preview, playground, gallery, labels, replay, doctor, demo_data, prepare, kinds, fit, gap):
+for command in (
+    generate, merge, preview, playground, gallery, labels, replay, doctor, demo_data, prepare, kinds, fit, gap
+):  # fmt: skip
     main.add_command(command)

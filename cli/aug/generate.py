@@ -9,16 +9,12 @@ from typing import Any
 
 import click
 
-from ..options import (
-    given,
-    recipe_of,
-    synthesis_options,
-)
+from ..options import given, recipe_of, synthesis_options
 from ..progress import progress_bar
 from ..summary import show_summary
 from ..voice import ANEW, voice
 
-__all__ = ["generate"]
+__all__ = ["generate", "show_generated"]
 
 
 @click.command()
@@ -40,30 +36,43 @@ __all__ = ["generate"]
 @click.option("--donors", is_flag=True, help="Patches of kind 'paste' come from another normal sample of IN.")
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
+@click.option(
+    "--task", type=click.IntRange(min=0), metavar="I", help="Make part I of --tasks; then das3d-aug merge OUT."
+)
+@click.option("--tasks", type=click.IntRange(min=1), metavar="N", help="Parts, made by as many processes or machines.")
 def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int:
     """Write anomalous samples made from the normal samples of IN.
 
     An interrupted run is completed by the same command.
     """
-    from das3d_aug.errors import counted
     from das3d_aug.generation import generate as run
 
     voice().go_on = ANEW
     start = time.perf_counter()
     with progress_bar() as progress:
         summary = run(source, out, recipe=recipe_of(recipe), progress=progress, **given(options))
+    after = None if options["tasks"] is None else f"das3d-aug merge {out}, when all {options['tasks']} tasks have ended"
+    return show_generated(summary, time.perf_counter() - start, after=after)
+
+
+def show_generated(summary: Any, elapsed: float, *, after: str | None = None, again: str | None = None) -> int:
+    """Print a `das3d_aug.generation.Summary`, and what to do next or ``again``; return the exit code."""
+    from das3d_aug.errors import counted
+
     breakdown = dataclasses.asdict(summary.breakdown)
     voice().tell(format=summary.format, left_out=summary.left_out, breakdown=breakdown)
     show_summary(
         summary,
-        time.perf_counter() - start,
+        elapsed,
         warnings=summary.warnings,
         rows=(
             ("format", summary.format),
             ("left out", counted(summary.left_out, "anomalous source")),
             *_rows(breakdown),
         ),
-        after=f"das3d-aug gallery {summary.out}, to look through them; then train on them beside the good parts",
+        after=after
+        or f"das3d-aug gallery {summary.out}, to look through them; then train on them beside the good parts",
+        **({} if again is None else {"again": again}),
     )
     return 1 if summary.failures else 0
 

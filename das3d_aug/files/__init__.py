@@ -18,7 +18,7 @@ from das3d_aug.files.images import (
 )
 from das3d_aug.files.limits import Limits, limits, read_bytes
 from das3d_aug.files.ply_out import encode_ply
-from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic
+from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic, write_first
 
 __all__ = [
     "Limits",
@@ -46,4 +46,5 @@ __all__ = [
     "read_yaml",
     "sweep_partials",
     "write_atomic",
+    "write_first",
 ]

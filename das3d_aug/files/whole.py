@@ -12,7 +12,7 @@ from pathlib import Path
 
 from das3d_aug.errors import FileError
 
-__all__ = ["contained", "open_atomic", "sweep_partials", "write_atomic"]
+__all__ = ["contained", "open_atomic", "sweep_partials", "write_atomic", "write_first"]
 
 _PARTIAL = re.compile(r"\..+\.[0-9]+\.partial")
 
@@ -23,12 +23,39 @@ def write_atomic(path: str | Path, data: bytes) -> None:
         stream.write(data)
 
 
+def write_first(path: str | Path, data: bytes) -> None:
+    """Write a file unless there is one: of processes that do so at once, on several machines too, one succeeds.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written.
+    """
+    path = Path(path)
+    partial = _beside(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("xb") as stream:
+            stream.write(data)
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            partial.replace(path)
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
 @contextlib.contextmanager
 def open_atomic(path: str | Path) -> Iterator[io.BufferedRandom]:
     """Open a file to write and read it, so that it is whole or absent: beside it first, then renamed over it.
 
     Missing parent folders are made.  The mode of an older file is kept.  A kill may leave
-    ``.<name>.<pid>.partial``; see `sweep_partials`.
+    ``.<name>.<number>.partial``; see `sweep_partials`.  The number is random, for process ids repeat on other machines.
 
     Raises
     ------
@@ -43,9 +70,8 @@ def open_atomic(path: str | Path) -> Iterator[io.BufferedRandom]:
         mode = _mode(path)
     except OSError as error:
         raise FileError(path, f"cannot be written: {error.strerror}") from error
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = _beside(path)
     try:
-        partial.unlink(missing_ok=True)
         with partial.open("x+b") as stream:  # "x" follows no link
             yield stream
         if mode is not None:
@@ -57,6 +83,10 @@ def open_atomic(path: str | Path) -> Iterator[io.BufferedRandom]:
         if isinstance(error, OSError):
             raise FileError(path, f"cannot be written: {error.strerror}") from error
         raise
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{int.from_bytes(os.urandom(5))}.partial")
 
 
 def _mode(path: Path) -> int | None:

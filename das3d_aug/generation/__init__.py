@@ -7,6 +7,18 @@ from das3d_aug.datasets.base import normal_entries
 from das3d_aug.generation.breakdown import Breakdown, Spread
 from das3d_aug.generation.demo_data import write_demo_set
 from das3d_aug.generation.replaying import Replay, replay
-from das3d_aug.generation.run import Summary, generate
+from das3d_aug.generation.run import generate
+from das3d_aug.generation.summary import Summary
+from das3d_aug.generation.tasks import merge
 
-__all__ = ["Breakdown", "Replay", "Spread", "Summary", "generate", "normal_entries", "replay", "write_demo_set"]
+__all__ = [
+    "Breakdown",
+    "Replay",
+    "Spread",
+    "Summary",
+    "generate",
+    "merge",
+    "normal_entries",
+    "replay",
+    "write_demo_set",
+]

@@ -16,9 +16,9 @@ from typing import Any
 from das3d_aug.errors import ParameterError, counted
 from das3d_aug.geometry import to_unit
 
-__all__ = ["FIGURES", "Breakdown", "Collected", "Spread"]
+__all__ = ["Breakdown", "Collected", "Spread", "figures_of"]
 
-FIGURES = ("sample", "kind", "severity", "unit", "foreground", "measured")
+_FIGURES = ("sample", "kind", "severity", "unit", "foreground", "measured")
 """What of a recipe is looked at here."""
 
 _FEW = 3  # samples, or 2 % of them, are chance
@@ -103,8 +103,7 @@ class Collected:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add a sample by its recipe, or all of a shard by its mark; one whose figures are damaged is left out."""
-        of_shard = record.get("figures")
-        for one in of_shard if isinstance(of_shard, list) else [record]:
+        for one in figures_of(record):
             with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
                 self.figures.append(_read(one))
 
@@ -150,6 +149,12 @@ class Collected:
             if enough(len(found := [one for one in among if says(one)]), len(among))
         )
         return (*found_alike, *_unsteady(every))
+
+
+def figures_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what is looked at here: of a sample's recipe, or of all samples that the mark of a shard repeats."""
+    of_shard = record.get("figures")
+    return of_shard if isinstance(of_shard, list) else [{name: record[name] for name in _FIGURES if name in record}]
 
 
 def _read(record: Mapping[str, Any]) -> _Figures:

@@ -1,4 +1,4 @@
-"""Making the samples of one task of a run: what `das3d_aug.generation` hands to its workers."""
+"""Making one batch of a run's samples: what `das3d_aug.generation` hands to its workers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,20 @@ from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
-from das3d_aug.generation.breakdown import FIGURES
+from das3d_aug.generation.breakdown import figures_of
 from das3d_aug.generation.donors import donor_of
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
 from das3d_aug.generation.measuring import depth_noise, measured
 from das3d_aug.preparation import resize_sample
-from das3d_aug.runs.output_folder import FORMAT, digest, remove_mark, source_digests, to_json, write_files
+from das3d_aug.runs.output_folder import (
+    FORMAT,
+    completed,
+    digest,
+    remove_mark,
+    source_digests,
+    to_json,
+    write_files,
+)
 from das3d_aug.runs.workers import interrupted
 from das3d_aug.synthesis import (
     AnomalyPair,
@@ -39,7 +47,7 @@ from das3d_aug.synthesis import (
 )
 from das3d_aug.textures import TextureSource, as_source
 
-__all__ = ["Job", "Tally", "Task", "make"]
+__all__ = ["Batch", "Job", "Tally", "make"]
 
 _READING, _SYNTHESIS, _WRITING = "reading", "synthesis", "encoding and writing"
 
@@ -51,7 +59,7 @@ _Part: TypeAlias = tuple[Entry, tuple[int, ...], Entry | None]  # a source, indi
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What all samples of a run share; small, because every task carries it to its worker."""
+    """What all samples of a run share; small, because every batch carries it to its worker."""
 
     dataset: Dataset
     options: Mapping[str, Any]
@@ -74,11 +82,23 @@ class Job:
         """Return the position of the source of which a sample is made: in blocks, or with ``count`` in turns."""
         return index // self.per_image if self.count is None else index % self.sources
 
-    def order(self, asked: int) -> Iterator[int]:
-        """Yield the first ``asked`` indices, those of a source together."""
+    @property
+    def total(self) -> int:
+        """How many samples there are in all."""
+        return self.sources * self.per_image if self.count is None else self.count
+
+    def index(self, place: int, asked: int) -> int:
+        """Return the index at a place among the first ``asked`` ones when those of a source stand together."""
         if self.count is None:
-            return iter(range(asked))
-        return itertools.chain.from_iterable(range(first, asked, self.sources) for first in range(self.sources))
+            return place
+        each, more = divmod(asked, self.sources)  # the first sources have one more
+        longer = more * (each + 1)
+        if place < longer:
+            source, turn = divmod(place, each + 1)
+        else:
+            source, turn = divmod(place - longer, each)
+            source += more
+        return source + turn * self.sources
 
     def name(self, entry: Entry, index: int) -> str:
         """Return the name of the sample of this index."""
@@ -86,7 +106,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Task:
+class Batch:
     """Samples to write: as a shard of this name, or one by one."""
 
     parts: tuple[_Part, ...]
@@ -114,6 +134,7 @@ class Tally:
     def add(self, other: Tally) -> None:
         """Count what another one counted."""
         self.written += other.written
+        self.kept += other.kept
         self.failures |= other.failures
         for sentence, positions in other.warnings.items():
             self.warnings.setdefault(sentence, set()).update(positions)
@@ -130,15 +151,19 @@ class Tally:
             self.seconds[part] += time.perf_counter() - start
 
 
-def make(job: Job, task: Task) -> Tally:
-    """Make the samples of a task.
+def make(job: Job, batch: Batch) -> Tally:
+    """Make the samples of a batch.
 
     A source that cannot be used is counted and the run goes on; an output that cannot be written ends it.
     """
     tally = Tally()
-    samples = _samples(job, task.parts, tally)
-    if task.shard is not None:
-        _pack(job, task.shard, samples, tally)
+    samples = _samples(job, batch.parts, tally)
+    if batch.shard is not None:
+        names = [job.name(entry, index) for entry, indices, _ in batch.parts for index in indices]
+        if completed(job.out, f"{batch.shard}.json", samples=names) is not None:  # another process was quicker
+            tally.kept += len(names)
+        else:
+            _pack(job, batch.shard, names, samples, tally)
         return tally
     for made in samples:
         with tally.timed(_WRITING):
@@ -147,21 +172,23 @@ def make(job: Job, task: Task) -> Tally:
     return tally
 
 
-def _pack(job: Job, shard: str, samples: Iterator[Made], tally: Tally) -> None:
+def _pack(job: Job, shard: str, planned: list[str], samples: Iterator[Made], tally: Tally) -> None:
     """Write a shard, then its mark.  One that lacks samples is made again by the next run, as the mark tells."""
     first = next(samples, None)
     if first is None:
         return
-    names, figures = [], []
+    names: list[str] = []
+    figures: list[Mapping[str, Any]] = []
     mark, tar_name = f"{shard}.json", f"{shard}.tar"
-    remove_mark(job.out, mark)
+    if (job.out / mark).exists() and completed(job.out, mark, samples=planned) is None:
+        remove_mark(job.out, mark)  # and never one that another process, making the same shard, has just written
     with open_atomic(contained(job.out, job.out / tar_name)) as stream:
         with open_shard(stream) as tar:
             for made in itertools.chain([first], samples):
                 with tally.timed(_WRITING):
                     add_to_shard(tar, made.files)
                 names.append(made.name)
-                figures.append({name: made.record[name] for name in FIGURES if name in made.record})
+                figures += figures_of(made.record)
                 if interrupted():  # a shard takes long, and a part of it is of no use
                     raise KeyboardInterrupt
         stream.seek(0)

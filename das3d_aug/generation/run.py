@@ -9,7 +9,7 @@ the folder:
 * the sample's files in one of the formats, each whole or absent, and last its recipe (``recipes/**/*.json``), which
   marks the sample as complete and replays to the same bytes (`das3d_aug.generation.replay`); or
 * shards, each whole or absent (``shard-*.tar``), and after each a ``shard-*.json`` that marks it as complete;
-* ``manifest.json``: the SHA-256 of every file, written last;
+* ``manifest.json``: the SHA-256 of every file, written last; of many tasks, `das3d_aug.generation.tasks` says how;
 * ``das3d.lock``: an empty file, locked while a run writes here.
 
 A recipe holds, beside the plan and the source, what was made of it: ``label`` (0 normal, 1 anomalous), ``kind``
@@ -21,11 +21,9 @@ shard's JSON repeats.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,19 +32,23 @@ import das3d_aug
 from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.datasets.base import normal_entries
-from das3d_aug.errors import FileError, ParameterError, counted
-from das3d_aug.generation.breakdown import Breakdown, Collected
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.generation.breakdown import Collected
 from das3d_aug.generation.donors import choose_donors
 from das3d_aug.generation.formats import FORMATS, as_written, default_format
-from das3d_aug.generation.making import Job, Tally, Task, make
+from das3d_aug.generation.making import Job, Tally, make
+from das3d_aug.generation.planning import batches, present, samples_in, units
+from das3d_aug.generation.summary import Summary
+from das3d_aug.generation.tasks import Division, check_task, remove_parts, write_part
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.runs.output_folder import (
     check_writable,
     claim,
-    completed,
     digest,
+    joint_writer,
     keep_apart,
+    listed,
     listing_digest,
     sole_writer,
     to_json,
@@ -57,48 +59,7 @@ from das3d_aug.runs.workers import unordered_map
 from das3d_aug.synthesis import Policy, Recipe
 from das3d_aug.synthesis.donors import check_takes
 
-__all__ = ["Summary", "generate"]
-
-_SAMPLES_PER_TASK = 16  # one reading of the source for all of them; an interruption waits for one task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What a run did.
-
-    Attributes
-    ----------
-    out : pathlib.Path
-        The folder written to.
-    layout, how : str
-        The layout of the source and how it was recognised.
-    format : str
-        The format written.
-    written, kept : int
-        Samples made by this run, and samples that were complete before it.
-    left_out : int
-        Anomalous samples of the source, which are never used.
-    failures : tuple of (path, reason)
-        Sources that could not be used, in the order of the listing.
-    warnings : tuple of (how many, sentence)
-        What is odd about the sources that this run read, and about all samples that are there, each sentence once.
-    breakdown : Breakdown
-        What is in the folder: the samples of this run and those that were complete before it.
-    seconds : mapping
-        Time spent in ``"reading"``, ``"synthesis"`` and ``"encoding and writing"``, summed over the workers.
-    """
-
-    out: Path
-    layout: str
-    how: str
-    format: str
-    written: int
-    kept: int
-    left_out: int
-    failures: tuple[tuple[str, str], ...]
-    warnings: tuple[tuple[str, str], ...]
-    breakdown: Breakdown
-    seconds: Mapping[str, float]
+__all__ = ["generate"]
 
 
 def generate(
@@ -119,6 +80,8 @@ def generate(
     depth_png: float | None = None,
     workers: int = 0,
     limit: int | None = None,
+    task: int | None = None,
+    tasks: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     **dataset_options: Any,
 ) -> Summary:
@@ -170,8 +133,12 @@ def generate(
         Processes; 0 works in this one.  Scripts that use workers need ``if __name__ == "__main__":``.
     limit : int, optional
         Stop after the first ``limit`` samples of the full listing.
+    task, tasks : int, optional
+        Make one of so many parts, ``task`` being 0 … ``tasks - 1``, beside other processes that make the others in the
+        same folder; then `das3d_aug.generation.merge` writes what a single run would have.  All other arguments are
+        those of the whole.  Time and memory follow the part, not the whole.
     progress : callable, optional
-        Called with (samples done, samples asked for).
+        Called with (samples done, samples asked for), of the part that this process makes.
 
     Returns
     -------
@@ -197,6 +164,7 @@ def generate(
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
     if count is not None and per_image != 1:
         raise ParameterError("count= takes the place of per_image= here; give one of them")
+    check_task(task, tasks)
     check_option("foreground", foreground, ("auto", "all", "plane"))
     if format is not None and format not in FORMATS:
         raise ParameterError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
@@ -246,7 +214,7 @@ def generate(
         foreground=foreground,
         out=out,
     )
-    job.dataset.entries = ()  # a task brings its own entries
+    job.dataset.entries = ()  # a batch brings its own entries
     # Everything on which the bytes depend, but for the source files: their digests are in the recipes.
     settings = {
         "version": das3d_aug.__version__,
@@ -267,39 +235,40 @@ def generate(
         **({"donors": True} if donors else {}),
     }
     asked = total if limit is None else min(limit, total)
+    mine = units(job, asked) if task is None or tasks is None else units(job, asked, task=task, tasks=tasks)
+    todo = samples_in(job, asked, mine)
+    about: dict[str, Any] = {
+        "how": dataset.how,
+        "left_out": sum(map(dataset.is_anomalous, dataset.entries)),
+        "source_warnings": [(str(source), sentence) for sentence in dataset.warnings],
+    }
     tally = Tally()
-    with sole_writer(out):
-        claim(out, source=source, textures=textures, settings=settings)
+    with sole_writer(out) if tasks is None else joint_writer(out):
+        claim(out, source=source, textures=textures, settings=settings, alone=tasks is None)
         write_files(out, job.common)
-        chosen = choose_donors(entries, seed) if donors else [None] * len(entries)
-        if donors and (alone := {position for position, donor in enumerate(chosen) if donor is None}):
-            tally.warnings["alone in its category: its patches come from itself, not from a donor"] = alone
-        tasks = _tasks(job, entries, chosen, asked, tally)
-        with contextlib.closing(unordered_map(partial(make, job), tasks, workers=workers)) as done:
+        chosen = choose_donors(entries, seed) if donors else None
+        work = batches(job, entries, chosen, asked, mine, tally)
+        with contextlib.closing(unordered_map(partial(make, job), work, workers=workers)) as done:
             for part in done:
                 tally.add(part)
                 if progress is not None:
-                    progress(tally.written + tally.kept, asked)
+                    progress(tally.written + tally.kept, todo)
         if progress is not None:
-            progress(tally.written + tally.kept, asked)
-        collected = Collected()
-        write_manifest(out, job.common, _present(job, entries, total), settings, note=collected.add)
-    return Summary(
+            progress(tally.written + tally.kept, todo)
+        if task is not None and tasks is not None:
+            collected = write_part(job, entries, mine, tally, task=task, division=Division(tasks, asked), about=about)
+        else:
+            collected = Collected()
+            write_manifest(out, listed(out, job.common, present(job, entries), note=collected.add), settings)
+            remove_parts(out)
+    return Summary.of(
+        tally,
+        collected,
         out=out,
         layout=dataset.layout,
-        how=dataset.how,
         format=written_as,
-        written=tally.written,
-        kept=tally.kept,
-        left_out=sum(map(dataset.is_anomalous, dataset.entries)),
-        failures=tuple(tally.failures[position] for position in sorted(tally.failures)),
-        warnings=(
-            *((str(source), sentence) for sentence in dataset.warnings),
-            *((counted(len(positions), "source"), text) for text, positions in sorted(tally.warnings.items())),
-            *collected.warnings(recipe.probability),
-        ),
-        breakdown=collected.breakdown(),
-        seconds=tally.seconds,
+        probability=recipe.probability,
+        **about,
     )
 
 
@@ -311,55 +280,3 @@ def _first_readable(dataset: Dataset, entries: tuple[Entry, ...]) -> Sample:
         except FileError as error:  # reported when its turn comes
             failures.append(error)
     raise FileError(failures[0].path, f"{failures[0].reason} (nor can any other normal sample be read)")
-
-
-def _name(job: Job, entries: tuple[Entry, ...], index: int) -> str:
-    return job.name(entries[job.source(index)], index)
-
-
-def _marks(job: Job, entries: tuple[Entry, ...], count: int) -> Iterator[tuple[str, range]]:
-    """Yield what marks a sample or a shard as complete, and the indices of its samples."""
-    step = job.shard_size
-    if step is None:
-        for index in job.order(count):
-            yield FORMATS[job.layout].recipe(_name(job, entries, index)), range(index, index + 1)
-        return
-    for first in range(0, count, step):
-        yield f"shard-{first // step:06d}.json", range(first, min(first + step, count))
-
-
-def _present(job: Job, entries: tuple[Entry, ...], total: int) -> Iterator[str]:
-    """Yield the marks that are on disk, in order; the cost follows what is there, not what could be."""
-    left = {path.relative_to(job.out).as_posix() for path in job.out.rglob("*.json")}
-    folder = FORMATS[job.layout].recipes
-    left = {name for name in left if name.startswith(folder or "shard-")}
-    for mark, _ in _marks(job, entries, total):
-        if not left:
-            return
-        if mark in left:
-            left.remove(mark)
-            yield mark
-
-
-def _tasks(
-    job: Job, entries: tuple[Entry, ...], donors: Sequence[Entry | None], asked: int, tally: Tally
-) -> Iterator[Task]:
-    """Yield what is to be made, and count what is complete."""
-
-    def missing() -> Iterator[tuple[str, range]]:
-        for mark, indices in _marks(job, entries, asked):
-            packed = [] if job.shard_size is None else [_name(job, entries, index) for index in indices]
-            if completed(job.out, mark, samples=packed) is None:
-                yield mark, indices
-            else:
-                tally.kept += len(indices)
-
-    if job.shard_size is None:
-        for position, group in itertools.groupby((indices[0] for _, indices in missing()), job.source):
-            while some := tuple(itertools.islice(group, _SAMPLES_PER_TASK)):
-                yield Task(((entries[position], some, donors[position]),))
-    else:
-        for mark, indices in missing():
-            groups = itertools.groupby(indices, job.source)
-            parts = tuple((entries[position], tuple(some), donors[position]) for position, some in groups)
-            yield Task(parts, shard=mark.removesuffix(".json"))

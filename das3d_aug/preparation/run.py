@@ -39,6 +39,7 @@ from das3d_aug.runs.output_folder import (
     completed,
     digest,
     keep_apart,
+    listed,
     remove_mark,
     sole_writer,
     source_digests,
@@ -199,7 +200,7 @@ def prepare(
                 records.pop(entry, None)
         listing = {LISTING: _listing(list(records.values()), settings.normalise)}
         write_files(out, listing)
-        write_manifest(out, listing, map(_mark, records), common)
+        write_manifest(out, listed(out, listing, map(_mark, records)), common)
     return PreparationSummary(
         out=out,
         layout=dataset.layout,

@@ -8,6 +8,7 @@ on the order of work, or on where the folder is: the source's place is stored re
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.errors import FileError, quoted
-from das3d_aug.files import contained, read_json, sweep_partials, write_atomic
+from das3d_aug.files import contained, open_atomic, read_json, sweep_partials, write_atomic, write_first
 
 __all__ = [
     "FORMAT",
@@ -30,7 +31,9 @@ __all__ = [
     "completed",
     "differences",
     "digest",
+    "joint_writer",
     "keep_apart",
+    "listed",
     "listing_digest",
     "recorded_settings",
     "remove_mark",
@@ -44,6 +47,7 @@ __all__ = [
 FORMAT = 1
 HEADER = "das3d.json"
 _MANIFEST, _LOCK = "manifest.json", "das3d.lock"
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def keep_apart(out: Path, other: Path) -> None:
@@ -72,8 +76,11 @@ def check_writable(out: Path, *, header: str = HEADER) -> None:
 
 
 def _check_ours(out: Path, header: str) -> None:
+    ours = out / header
+    if ours.is_file():  # asked first: to list what a large run wrote takes long
+        return
     foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
-    if foreign and not (out / header).is_file():
+    if foreign and not ours.is_file():  # by now another task may have begun
         raise FileError(out, f"is not empty and was not written by this command (no {header}); use another")
 
 
@@ -88,12 +95,40 @@ def sole_writer(out: Path, *, header: str = HEADER, wait: bool = False) -> Itera
     FileError
         If the folder cannot be made, holds anything that is not ours, or another run writes there.
     """
+    with _locked(out, header, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        yield
+
+
+@contextlib.contextmanager
+def joint_writer(out: Path, *, last: bool = False) -> Iterator[None]:
+    """Make the folder and write it together with the other tasks of a run; ``last``: alone, when they have ended.
+
+    Tasks never wait for each other and never exclude each other: what they write is atomic, and where two write the
+    same file it has the same bytes.  Their shared lock only keeps out who must be alone, a `sole_writer` or a ``last``.
+    Where the file system has no locks, as some of clusters, nobody is kept out.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be made, holds anything that is not ours, or one that must be alone writes there.
+    """
+    with _locked(out, HEADER, (fcntl.LOCK_EX if last else fcntl.LOCK_SH) | fcntl.LOCK_NB, without=_NO_LOCKS):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(out: Path, header: str, how: int, *, without: Collection[int] = ()) -> Iterator[None]:
+    """Lock the folder; errors of locking ``without`` which it goes on are numbers of the system."""
     with contextlib.ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
             _check_ours(out, header)
-            lock = stack.enter_context((out / _LOCK).open("ab"))
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            lock = stack.enter_context((out / _LOCK).open("a+b"))  # NFS wants to read, to share
+            try:
+                fcntl.flock(lock, how)
+            except OSError as error:
+                if error.errno not in without:
+                    raise
         except BlockingIOError:
             raise FileError(out, "another run is writing here; wait for it or use another folder") from None
         except OSError as error:
@@ -101,25 +136,25 @@ def sole_writer(out: Path, *, header: str = HEADER, wait: bool = False) -> Itera
         yield
 
 
-def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str, Any]) -> None:
-    """Write the header, or check that the one there is of an equal run; remove what a killed run left.
+def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str, Any], alone: bool = True) -> None:
+    """Write the header, or check that the one there is of an equal run; if ``alone``, remove what a killed run left.
 
     Raises
     ------
     FileError
         If the folder was written with other settings, or the header cannot be read or written.
     """
-    sweep_partials(out)
+    if alone:
+        sweep_partials(out)
     path = out / HEADER
+    header = {
+        "format": FORMAT,
+        "source": _relative(source, out),
+        "textures": None if textures is None else _relative(textures, out),
+        "settings": settings,
+    }
     if not path.exists():
-        header = {
-            "format": FORMAT,
-            "source": _relative(source, out),
-            "textures": None if textures is None else _relative(textures, out),
-            "settings": settings,
-        }
-        write_atomic(path, to_json(header))
-        return
+        write_first(path, to_json(header))
     before = recorded_settings(path)
     now = json.loads(to_json(settings))
     other = [name for name in now | before if before.get(name) != now.get(name)]
@@ -195,21 +230,34 @@ def remove_mark(out: Path, mark: str) -> None:
         raise FileError(path, f"cannot be removed: {error.strerror}") from error
 
 
-def write_manifest(
+def listed(
     out: Path,
     common: Mapping[str, bytes],
     marks: Iterable[str],
-    settings: dict[str, Any],
     *,
     note: Callable[[dict[str, Any]], object] = lambda record: None,
-) -> None:
-    """List the files that all samples share, and those of all complete samples or shards; ``note`` gets each record."""
-    files = {path: digest(data) for path, data in common.items()}
+) -> Iterator[tuple[str, str]]:
+    """Yield path and SHA-256 of the files that all samples share, and of those of all complete samples or shards.
+
+    ``note`` gets the record of each.
+    """
+    yield from ((path, digest(data)) for path, data in common.items())
     for mark in marks:
         if (found := completed(out, mark)) is not None:
-            files |= found.files
+            yield from found.files.items()
             note(found.record)
-    write_atomic(out / _MANIFEST, to_json({"format": FORMAT, "settings": settings, "sha256": files}))
+
+
+def write_manifest(out: Path, files: Iterable[tuple[str, str]], settings: dict[str, Any]) -> None:
+    """Write what `listed` yields, a line at a time: `to_json` of the whole, which may not fit into memory."""
+    head = to_json({"format": FORMAT, "settings": settings, "sha256": {}}).removesuffix(b"{}\n}\n")
+    with open_atomic(out / _MANIFEST) as stream:
+        stream.write(head)
+        before = b"{\n"
+        for path, found in files:
+            stream.write(before + f"  {json.dumps(path, ensure_ascii=False)}: {json.dumps(found)}".encode())
+            before = b",\n"
+        stream.write(b"{}\n}\n" if before == b"{\n" else b"\n }\n}\n")
 
 
 def digest(data: bytes) -> str:

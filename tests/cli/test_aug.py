@@ -307,6 +307,31 @@ def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -
     error_line(run("generate", parts, "--out", tmp_path / "other", "--format", "zip"), "'zip'")
 
 
+def test_tasks_and_their_merge(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    error_line(run("merge", tmp_path / "none"), "none")
+    error_line(run("merge", parts), "is no folder that generate wrote")
+    error_line(run("generate", parts, "--out", out, "--task", 2, "--tasks", 2), "got --task 2 and --tasks 2")
+    error_line(run("generate", parts, "--out", out, "--tasks", 2), "--task must be one of 0")
+    done = run("generate", parts, "--out", out, "--task", 1, "--tasks", 2)
+    assert done.exit_code == 0, done.output
+    assert f"next: das3d-aug merge {out}, when all 2 tasks have ended" in done.stdout
+    error_line(run("merge", out), "tasks 0 of 2 have not ended: run them, then merge again")
+    assert run("generate", parts, "--out", out, "--task", 0, "--tasks", 2).exit_code == 0
+    merged = json.loads(run("merge", out, "--json").stdout)
+    alone = json.loads(run("generate", parts, "--out", out, "--json").stdout)
+    assert {**merged, "command": "generate"} | {"result": None} == alone | {"result": None}
+    assert merged["result"] | {"seconds": None} == alone["result"] | {"seconds": None}
+    assert merged["result"]["complete_before"] == 3
+    for task in (0, 1):
+        (parts / "depth/p1.tiff").write_bytes(b"")
+        run("generate", parts, "--out", tmp_path / "bad", "--task", task, "--tasks", 2)
+    done = run("merge", tmp_path / "bad")
+    assert done.exit_code == 1
+    assert "1 source failed; mend what fails and run the tasks and merge again" in " ".join(done.stdout.split())
+    assert done.stderr.count("is empty, it has no byte") == 1
+
+
 def test_what_is_odd_about_the_depth_is_said_once_and_named_numbers_are_not(tmp_path: Path) -> None:
     parts = write_folder(tmp_path / "parts")
     for path in sorted((parts / "depth").iterdir()):

@@ -21,7 +21,7 @@ from das3d_aug.synthesis import Recipe
 RECIPE = Recipe(dropout=0.0, area=(0.1, 0.3))
 CAMERA = {"fx": 240.0, "fy": 240.0, "cx": 23.5, "cy": 23.5}
 
-_RUN = """
+RUN = """
 import json
 import sys
 from das3d_aug.generation import generate
@@ -80,7 +80,7 @@ def kill_and_complete(
 ) -> None:
     """Run to the end; run again, killed as soon as each of ``kills`` says so, and to the end; compare."""
     script = folder / "run.py"
-    script.write_text(_RUN)
+    script.write_text(RUN)
     settings = {"per_image": 5, "seed": 3, "format": written_as, "shard_size": 6}
     undisturbed, killed = folder / "undisturbed", folder / "killed"
     generate(source, undisturbed, **settings)

@@ -84,8 +84,8 @@ BREAKS = {
     14: Break(
         "files are written in their final place",
         "das3d_aug/files/whole.py",
-        'partial = path.with_name(f".{path.name}.{os.getpid()}.partial")',
-        "partial = path",
+        'partial = _beside(path)\n    try:\n        with partial.open("x+b")',
+        'partial = path\n    try:\n        with partial.open("w+b")',
     ),
     15: Break(
         "errors of writing are swallowed",
@@ -102,7 +102,7 @@ BREAKS = {
     17: Break(
         "nobody locks",
         "das3d_aug/runs/output_folder.py",
-        "fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))",
+        "fcntl.flock(lock, how)",
         "lock.fileno()",
     ),
     18: Break(

@@ -11,7 +11,7 @@ import pytest
 from helpers.image_files import put
 
 from das3d_aug.errors import FileError
-from das3d_aug.files import contained, sweep_partials, write_atomic
+from das3d_aug.files import contained, open_atomic, sweep_partials, write_atomic, write_first
 
 
 def test_atomic_writing_replaces_and_leaves_nothing_beside(tmp_path):
@@ -64,12 +64,40 @@ def test_the_mode_of_an_older_file_is_kept(tmp_path):
         path.unlink()
 
 
-def test_a_link_in_the_place_of_the_partial_is_not_followed(tmp_path):
+@pytest.mark.parametrize("write", [write_atomic, write_first])
+def test_a_link_in_the_place_of_the_partial_is_not_followed(tmp_path, monkeypatch, write):
     target = put(tmp_path, "target", b"old")
-    (tmp_path / f".a.bin.{os.getpid()}.partial").symlink_to(target)
-    write_atomic(tmp_path / "a.bin", b"new")
+    monkeypatch.setattr(os, "urandom", bytes)
+    (tmp_path / ".a.bin.0.partial").symlink_to(target)
+    with pytest.raises(FileError, match="cannot be written"):
+        write(tmp_path / "a.bin", b"new")
     assert target.read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "target"]
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+def test_two_writers_of_one_process_id_have_two_partials(tmp_path):
+    """In containers every process has the same; a folder that several machines write sees both."""
+    path = tmp_path / "a.bin"
+    with open_atomic(path) as first, open_atomic(path) as second:
+        first.write(b"one")
+        second.write(b"two")
+    assert path.read_bytes() == b"one"
+    assert [item.name for item in tmp_path.iterdir()] == ["a.bin"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_first_of_several_writers_wins(tmp_path, monkeypatch, links):
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    write_first(tmp_path / "new/a.bin", b"one")
+    if links:
+        write_first(tmp_path / "new/a.bin", b"two")
+    assert (tmp_path / "new/a.bin").read_bytes() == b"one"
+    assert [item.name for item in (tmp_path / "new").iterdir()] == ["a.bin"]
+
+
+def refuse(*_):
+    raise PermissionError(1, "Operation not permitted")
 
 
 def test_a_full_disk_keeps_the_old_file_and_names_it(tmp_path):

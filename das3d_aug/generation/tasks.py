@@ -1,0 +1,271 @@
+"""One run made by many tasks, on as many machines, and the merge of what they made.
+
+The samples of a run are divided into contiguous parts, one a task (`das3d_aug.generation.planning.units`).  The tasks
+share the folder and know nothing of each other.  Each writes the files of its own samples, all of them atomically; the
+header, of which the first one stays and must say the same settings; and last its part of the manifest,
+
+``manifest/000003-of-000007.jsonl``: a line about the task, then a line for each sample or shard, with the SHA-256 of
+its files and its figures.
+
+A task that is killed leaves no part; run again it makes what is missing.  One that runs twice at once writes the same
+bytes twice.  What killed ones left half-written stays until the merge, which alone can know that nobody writes it.
+
+`merge` takes the parts of one division, those of other numbers of tasks go.  It renames the folder of the parts before
+it removes it, so a kill leaves all of them or none.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from das3d_aug.datasets import Entry
+from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import contained, open_atomic, read_json, sweep_partials
+from das3d_aug.generation.breakdown import Collected, figures_of
+from das3d_aug.generation.making import Job, Tally
+from das3d_aug.generation.planning import marks
+from das3d_aug.generation.summary import Summary
+from das3d_aug.runs.output_folder import (
+    HEADER,
+    completed,
+    digest,
+    joint_writer,
+    recorded_settings,
+    write_manifest,
+)
+from das3d_aug.synthesis import Recipe
+
+__all__ = ["Division", "check_task", "merge", "remove_parts", "write_part"]
+
+_PARTS, _REMOVED = "manifest", ".manifest.removed"
+_DIGITS = 6  # of the number of a task, at least
+_MISREAD = (KeyError, TypeError, ValueError, AttributeError)  # what reading a foreign part raises
+
+
+class Division(NamedTuple):
+    """How many tasks make how many samples."""
+
+    tasks: int
+    asked: int
+
+
+class _Part(NamedTuple):
+    """A task's part of the manifest: where it is, and what its first line says."""
+
+    path: Path
+    division: Division
+    task: int
+    about: dict[str, Any]  # as `Summary.of` takes it
+    warnings: dict[str, set[int]]
+    failures: dict[int, tuple[str, str]]
+    common: dict[str, str]
+
+
+def check_task(task: int | None, tasks: int | None) -> None:
+    """Refuse a task that is none of so many."""
+    both = isinstance(task, int) and isinstance(tasks, int)
+    if (task, tasks) != (None, None) and not (both and 0 <= task < tasks):  # type: ignore[operator]
+        raise ParameterError(
+            f"task must be one of 0 … tasks - 1, and both are given or neither, got task={task!r} and tasks={tasks!r}"
+        )
+
+
+def write_part(
+    job: Job,
+    entries: Sequence[Entry],
+    of: range,
+    tally: Tally,
+    *,
+    task: int,
+    division: Division,
+    about: Mapping[str, Any],
+) -> Collected:
+    """Write what a task made of its units, if all is there but what failed; return its figures.
+
+    ``about`` is what `Summary.of` needs of the source.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or what was complete is so no more.
+    """
+    collected = Collected()
+    digits = max(_DIGITS, len(str(division.tasks)))
+    path = job.out / _PARTS / f"{task:0{digits}d}-of-{division.tasks:0{digits}d}.jsonl"
+    head = {
+        "task": task,
+        **division._asdict(),
+        "about": about,
+        "warnings": {text: sorted(positions) for text, positions in sorted(tally.warnings.items())},
+        "failures": [[position, *tally.failures[position]] for position in sorted(tally.failures)],
+        "common": {name: digest(data) for name, data in job.common.items()},
+    }
+    with open_atomic(contained(job.out, path)) as stream:
+        stream.write(_line(head))
+        for mark, indices in marks(job, entries, division.asked, of):
+            found = completed(job.out, mark)
+            if found is not None:
+                collected.add(found.record)
+                stream.write(_line({"sha256": found.files, "figures": figures_of(found.record)}))
+            elif tally.failures.keys().isdisjoint(map(job.source, indices)):
+                raise FileError(job.out / mark, "was there and is gone, while this task ran; run the same task again")
+    return collected
+
+
+def merge(out: str | Path) -> Summary:
+    """Write the manifest of a folder that many tasks made, which is that of a single run, and remove their parts.
+
+    Where sources failed, the parts stay: mend the sources, run the tasks again and merge again.
+
+    Parameters
+    ----------
+    out : path
+        The folder that `generate` wrote with ``task`` and ``tasks``.
+
+    Returns
+    -------
+    Summary
+        Of all tasks: ``kept`` counts what they made, and ``written`` is 0.
+
+    Raises
+    ------
+    FileError
+        If tasks have not ended, which are named; if ``out`` has no part, or a damaged one; if a task or another run
+        writes there, or the manifest cannot be written.
+    """
+    out = Path(out)
+    if not (out / HEADER).is_file():
+        raise FileError(out, f"is no folder that generate wrote (no {HEADER})")
+    with joint_writer(out, last=True):
+        settings = recorded_settings(out / HEADER)
+        parts = _whole(out)
+        sweep_partials(out)
+        tally, collected = Tally(), Collected()
+        for part in parts:
+            tally.failures |= part.failures
+            for text, positions in part.warnings.items():
+                tally.warnings.setdefault(text, set()).update(positions)
+        write_manifest(out, _files(parts, collected), settings)
+        tally.kept = len(collected.figures)
+        try:
+            summary = Summary.of(
+                tally,
+                collected,
+                out=out,
+                layout=settings["layout"],
+                format=settings["format"],
+                probability=Recipe.from_dict(settings["recipe"]).probability,
+                **parts[0].about,
+            )
+        except _MISREAD as error:
+            raise FileError(out / HEADER, f"is not of generate: {type(error).__name__} {error}") from error
+        if not tally.failures:
+            remove_parts(out)
+    return summary
+
+
+def remove_parts(out: Path) -> None:
+    """Remove the parts of tasks: the manifest holds what they say."""
+    parts, removed = out / _PARTS, out / _REMOVED
+    try:
+        shutil.rmtree(removed, ignore_errors=True)  # of a merge that was killed
+        if parts.is_dir():
+            parts.rename(removed)
+            shutil.rmtree(removed)
+    except OSError as error:
+        raise FileError(parts, f"cannot be removed: {error.strerror}") from error
+
+
+def _whole(out: Path) -> list[_Part]:
+    """Return the parts of a division of which all are there, in order: of most samples, then of fewest failures."""
+    found: dict[Division, dict[int, _Part]] = {}
+    for path in sorted((out / _PARTS).glob("*.jsonl")):
+        part = _part(path)
+        found.setdefault(part.division, {})[part.task] = part
+    if not found:
+        raise FileError(out, "has no part of a task to merge: run generate with a task and tasks first")
+    whole = [of for of, parts in found.items() if len(parts) == of.tasks]
+    if not whole:
+        nearest = max(found, key=lambda of: (of.asked, len(found[of]) / of.tasks))
+        missing = _numbers(_gaps(sorted(found[nearest]), nearest.tasks))
+        raise FileError(out, f"tasks {missing} of {nearest.tasks} have not ended: run them, then merge again")
+    best = max(whole, key=lambda of: (of.asked, -sum(len(part.failures) for part in found[of].values())))
+    return [found[best][task] for task in sorted(found[best])]
+
+
+def _part(path: Path) -> _Part:
+    """Read the first line of a part."""
+    head = next(_lines(path))
+    try:
+        about = head["about"]
+        return _Part(
+            path=path,
+            division=Division(int(head["tasks"]), int(head["asked"])),
+            task=int(head["task"]),
+            about={
+                "how": about["how"],
+                "left_out": about["left_out"],
+                "source_warnings": [(where, text) for where, text in about["source_warnings"]],
+            },
+            warnings={text: set(positions) for text, positions in head["warnings"].items()},
+            failures={position: (where, reason) for position, where, reason in head["failures"]},
+            common=dict(head["common"]),
+        )
+    except _MISREAD as error:
+        raise _damaged(path, error) from error
+
+
+def _files(parts: Iterable[_Part], collected: Collected) -> Iterator[tuple[str, str]]:
+    """Yield path and SHA-256 of every file, those that all samples share first; collect the figures."""
+    for number, part in enumerate(parts):
+        lines = _lines(part.path)
+        next(lines)
+        try:
+            if number == 0:
+                yield from part.common.items()
+            for line in lines:
+                yield from line["sha256"].items()
+                collected.add(line)
+        except _MISREAD as error:
+            raise _damaged(part.path, error) from error
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with path.open("rb") as stream:
+            empty = True
+            for line in stream:
+                empty = False
+                yield read_json(path, data=line)
+    except OSError as error:
+        raise FileError(path, f"cannot be read: {error.strerror}") from error
+    if empty:
+        raise FileError(path, "is empty; remove it and run its task again")
+
+
+def _damaged(path: Path, error: Exception) -> FileError:
+    return FileError(
+        path, f"is no part of a manifest ({type(error).__name__} {error}); remove it and run its task again"
+    )
+
+
+def _line(value: Any) -> bytes:
+    return (json.dumps(value, ensure_ascii=False) + "\n").encode()
+
+
+def _gaps(there: Sequence[int], count: int) -> Iterator[range]:
+    """Yield the runs of numbers below ``count`` that are not among some sorted ones."""
+    before = -1
+    for number in (*there, count):
+        if number > before + 1:
+            yield range(before + 1, number)
+        before = number
+
+
+def _numbers(runs: Iterable[range]) -> str:
+    """Return numbers as Slurm takes them: ``0-3,7``."""
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
