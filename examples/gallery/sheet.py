@@ -1,4 +1,4 @@
-"""The last line of every example: `save` puts pictures with titles side by side into a JPEG."""
+"""The last line of every example: `save` puts pictures side by side into a JPEG."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-
 from das3d_aug.files import write_atomic
 from das3d_aug.preview import shade
+from numpy.typing import NDArray
 
 SIDE, GAP, LINE = 176, 6, 22  # pixels of a tile, between tiles, of a title
 
@@ -19,16 +18,28 @@ SIDE, GAP, LINE = 176, 6, 22  # pixels of a tile, between tiles, of a title
 def save(script: str, *rows: Mapping[str, NDArray[Any]]) -> None:
     """Write ``NAME.jpg`` into the working folder, NAME being that of the script.
 
-    Colour is shown as it is, a mask black and white, depth as a surface under a lamp from the upper left.
+    Colour is shown as it is, a mask black and white, depth as a surface under a lamp
+    from the upper left.
     """
     columns = max(map(len, rows))
     height = LINE + SIDE + GAP
-    out = np.full((height * len(rows), columns * (SIDE + GAP) - GAP, 3), 255, np.uint8)
+    out = np.full(
+        (height * len(rows), columns * (SIDE + GAP) - GAP, 3), 255, np.uint8
+    )
     for k, row in enumerate(rows):
         for j, (title, picture) in enumerate(row.items()):
             top, left = k * height, j * (SIDE + GAP)
             place = (left + 2, top + 15)
-            cv2.putText(out, title, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (40, 40, 40), 1, cv2.LINE_AA)
+            cv2.putText(
+                out,
+                title,
+                place,
+                cv2.FONT_HERSHEY_SIMPLEX,
+                0.4,
+                (40, 40, 40),
+                1,
+                cv2.LINE_AA,
+            )
             out[top + LINE : top + LINE + SIDE, left : left + SIDE] = _tile(picture)
     _, data = cv2.imencode(".jpg", out[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 70])
     write_atomic(Path(f"{Path(script).stem}.jpg"), data.tobytes())
@@ -41,4 +52,10 @@ def _tile(picture: NDArray[Any]) -> NDArray[Any]:
         valid = (picture > 0) & (picture < np.inf)
         picture = shade(picture, picture, valid, valid)[0]
     smaller = picture.shape[0] > SIDE
-    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST))
+    return np.asarray(
+        cv2.resize(
+            picture,
+            (SIDE, SIDE),
+            interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST,
+        )
+    )
