@@ -18,8 +18,8 @@ SIDE, GAP, LINE = 176, 6, 22  # pixels of a tile, between tiles, of a title
 def save(script: str, *rows: Mapping[str, NDArray[Any]]) -> None:
     """Write ``NAME.jpg`` into the working folder, NAME being that of the script.
 
-    Colour is shown as it is, a mask black and white, depth as a surface under a lamp
-    from the upper left.
+    Colour is shown as it is, a mask black and white, depth as a surface under a
+    lamp from the upper left.
     """
     columns = max(map(len, rows))
     height = LINE + SIDE + GAP
