@@ -14,7 +14,8 @@ import das3d_aug as das
 from das3d_aug.datasets import Entry, Sample
 from das3d_aug.datasets.demo import FAMILIES, DemoPart, make_part
 from das3d_aug.files import write_atomic
-from das3d_aug.preparation import Preparation, prepare_sample
+from das3d_aug.geometry import camera_of_points
+from das3d_aug.preparation import Preparation, Prepared, prepare_sample
 from das3d_aug.preview import shade
 from das3d_aug.textures import ProceduralTextures
 
@@ -121,18 +122,32 @@ def demo() -> Image:
     return rows([part.rgb for part in good], [part.rgb for part in bad], [surface(part) for part in bad])
 
 
-def preparation() -> Image:
-    part = part_of("biscuit")
-    entry = Entry("biscuit", "", "", None, {})
+def prepared(part: DemoPart) -> tuple[Prepared, Image]:
+    """Remove the plane; also return the part with what goes in red."""
+    entry = Entry("part", "", "", None, {})
     sample = Sample(entry=entry, rgb=part.rgb, depth=part.depth, valid=part.valid, unit="m", xyz=part.xyz)
     made = prepare_sample(sample, Preparation(size=None, normalise="none"))
-    removed = np.where((part.valid & ~made.foreground)[:, :, None], np.uint8([200, 30, 30]), part.rgb)
+    return made, np.where((part.valid & ~made.foreground)[:, :, None], np.uint8([200, 30, 30]), part.rgb)
+
+
+def preparation() -> Image:
+    part = part_of("biscuit")
+    made, removed = prepared(part)
     before = shade(part.depth, part.depth, part.valid, part.valid)[0]
     after = shade(made.depth, made.depth, made.valid, made.foreground)[0]
     return rows([part.rgb, before, removed, made.rgb, after])
 
 
-PICTURES = (pair, foreground, noise, masks, skew, blend, textures, demo, preparation)
+def tutorial() -> Image:
+    part = part_of("flange")
+    sizes = {"length_unit": "mm", "size": (20, 25), "height": (2, 2), "contrast": (1, 1)}
+    recipe = das.Recipe(kinds={"dent": 1}, count=(2, 2), dropout=0, **sizes)
+    made = das.synthesize(part.rgb, part.depth, recipe=recipe, seed=1, camera=camera_of_points(part.xyz), unit="m")
+    before, after = shade(part.depth, made.depth, part.valid, part.foreground)
+    return rows([part.rgb, prepared(part)[1], made.rgb, before, after])
+
+
+PICTURES = (pair, foreground, noise, masks, skew, blend, textures, demo, preparation, tutorial)
 
 
 def main(out: Path) -> None:
