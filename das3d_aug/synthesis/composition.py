@@ -21,7 +21,7 @@ from das3d_aug.synthesis.defects import Defect, Defects, direction
 from das3d_aug.synthesis.donors import DonorPart
 from das3d_aug.synthesis.foreground import Policy, axis_sign, locate
 from das3d_aug.synthesis.part_range import part_range
-from das3d_aug.synthesis.places import places
+from das3d_aug.synthesis.places import places, with_specks
 from das3d_aug.synthesis.plan import Plan
 from das3d_aug.synthesis.relight import estimate_light
 from das3d_aug.synthesis.scene import RELIEF, OtherPart, Scene
@@ -151,6 +151,9 @@ def _scene(
     colour = None
     if image is not None:
         colour = _colour(image)
+    part = inside
+    if z is not None:
+        part = with_specks(inside, z) & (True if isinstance(foreground, str) else foreground)
     light = None
     if defects.light is not None and colour is not None:
         light = None if z is None else estimate_light(colour, z, inside, pitch)
@@ -158,7 +161,7 @@ def _scene(
     scene = Scene(
         rgb=colour,
         depth=z,
-        inside=inside,
+        inside=part,
         unit=height,
         pitch=pitch,
         size=size,
@@ -168,7 +171,7 @@ def _scene(
         behind=behind,
         owner=np.zeros(plan.shape, np.uint16),
         donor=None if donor is None else _other_part(donor, sign, 0.0 if z is None else top, plan.shape),
-        places={where: places(where, inside, colour, z) for where in {item.where for item in defects.items}},
+        places={where: places(where, part, colour, z) for where in {item.where for item in defects.items}},
     )
     return scene, (lambda changed: changed) if sign > 0 else (lambda changed: np.where(changed > 0, top - changed, 0))
 
@@ -178,7 +181,8 @@ def _other_part(donor: DonorPart, sign: float, top: float, shape: tuple[int, int
     rgb = None if donor.rgb is None else _colour(donor.rgb)
     if donor.depth is not None:
         inside = locate(donor.depth, donor.foreground, sign)[1][0].view(np.bool_)
-        return OtherPart(rgb, _distances(donor.depth, sign, top), inside)
+        z = _distances(donor.depth, sign, top)
+        return OtherPart(rgb, z, with_specks(inside, z))
     part = donor.foreground
     return OtherPart(rgb, None, np.ones(shape, np.bool_) if isinstance(part, str) else part)
 

@@ -12,15 +12,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from das3d_aug._jit import kernel
 from das3d_aug.synthesis.relight import smooth_surface
 
-__all__ = ["PLACEMENTS", "Placement", "near_edge", "places", "structures"]
+__all__ = ["PLACEMENTS", "Placement", "near_edge", "places", "structures", "with_specks"]
 
 Placement = Literal["anywhere", "edge", "structure"]
 PLACEMENTS: tuple[str, ...] = get_args(Placement)
 
 _NEAR = 0.2  # of the largest distance to the edge
 _HOLE = 0.001  # of the part's pixels
+_SPECK = 64  # parts of the image's longer side, that a gap in the measurements has at most
 _FINE = 0.01  # of the part's extent: half the side of the squares that noise is averaged over
 _COARSE = 4  # times as wide: slopes and shading
 _SHARE = 0.1  # of the part, that its structures have at most
@@ -53,6 +55,48 @@ def places(where: Placement, inside: Mask, rgb: Field | None, depth: Field | Non
     if where == "anywhere":
         return inside
     return near_edge(inside) if where == "edge" else structures(inside, rgb, depth)
+
+
+def with_specks(inside: Mask, depth: Field) -> Mask:
+    """Return the part with the specks in it of which a camera measured no depth: their colour is the part's.
+
+    A pixel without depth belongs to one if along its row and along its column it lies in a short gap between pixels of
+    the part, at most a 64th of the image's longer side: dark or shiny spots, not holes.
+
+    Parameters
+    ----------
+    inside : ndarray of bool, H x W
+        The part, as far as it was measured.
+    depth : ndarray of float32, H x W
+        0 where nothing was measured.
+
+    Returns
+    -------
+    ndarray of bool, H x W
+    """
+    unknown = depth <= 0
+    if not unknown.any():
+        return inside
+    most = max(inside.shape) // _SPECK
+    across = _gaps(inside, unknown, most)
+    down = _gaps(np.ascontiguousarray(inside.T), np.ascontiguousarray(unknown.T), most).T
+    return np.asarray(inside | (across & down))
+
+
+@kernel
+def _gaps(inside, unknown, most):
+    """Return the short runs of what is unknown between two pixels of the part in a row."""
+    found = np.zeros(inside.shape, np.bool_)
+    for y in range(inside.shape[0]):
+        last = -1  # the part's last pixel, if all since then is unknown
+        for x in range(inside.shape[1]):
+            if inside[y, x]:
+                if last >= 0 and x - last - 1 <= most:
+                    found[y, last + 1 : x] = True
+                last = x
+            elif not unknown[y, x]:
+                last = -1
+    return found
 
 
 def near_edge(inside: Mask) -> Mask:

@@ -66,7 +66,7 @@ class Scene:
     depth : ndarray of float32, H x W, or None
         0 where nothing was measured.
     inside : ndarray of bool
-        The part.
+        The part, with specks in it that were not measured.
     unit : float
         Depth of height 1.
     pitch : float
@@ -170,7 +170,7 @@ class Scene:
         if depth is not None:
             measured = foot & (depth > 0)
             depth[measured] = np.maximum(depth[measured] + lift[measured], np.float32(1e-6 * self.unit))
-            gone = foot & canvas.lost
+            gone = foot & canvas.lost & (depth > 0)
             depth[gone] = 0 if self.behind is None else np.maximum(self.behind[window], depth)[gone]
         if not self._seen(window, foot, colour, depth):
             return False
@@ -197,7 +197,8 @@ class Scene:
         surface = self.depth if self.rgb is None else self.rgb
         if not defect.follows or surface is None:
             return defect.angle
-        lay = lay_at(surface, self.inside, centre, max(4, round(self.size * _AROUND)))
+        known = self.inside if self.depth is None or self.rgb is not None else self.inside & (self.depth > 0)
+        lay = lay_at(surface, known, centre, max(4, round(self.size * _AROUND)))
         return defect.angle if lay is None else lay + (defect.angle - 180) / 20
 
     def _relief(self, window: Any, smoothing: int | None, rise: float) -> NDArray[np.float32]:

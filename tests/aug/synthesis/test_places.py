@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from das3d_aug import ParameterError, Plan, Recipe, render, synthesize
-from das3d_aug.synthesis.places import near_edge, places, structures
+from das3d_aug.synthesis.places import near_edge, places, structures, with_specks
 
 SIZE = 120
 
@@ -158,3 +158,54 @@ def test_recipes_keep_weights_and_refuse_others(tmp_path):
     ):
         with pytest.raises(ParameterError, match=said):
             Recipe(kinds={"dent": 1}, placement=placement)
+
+
+def gaps(inside, depth):
+    """Return what `with_specks` does, pixel by pixel."""
+    most, found = max(inside.shape) // 64, inside.copy()
+    for y, x in np.argwhere(~inside & (depth <= 0)):
+        short = []
+        for line, at, out in ((inside[y], x, depth[y]), (inside[:, x], y, depth[:, x])):
+            first = last = at
+            while first >= 0 and not line[first] and out[first] <= 0:
+                first -= 1
+            while last < line.size and not line[last] and out[last] <= 0:
+                last += 1
+            between = first >= 0 and last < line.size and line[first] and line[last]
+            short.append(between and last - first - 1 <= most)
+        found[y, x] = all(short)
+    return found
+
+
+def test_specks_without_depth_belong_to_the_part():
+    random = np.random.default_rng(3)
+    for shape, share in (((70, 200), 0.1), ((1, 130), 0.1), ((130, 1), 0.1), ((64, 64), 0.4), ((3, 3), 0.4)):
+        depth = random.random(shape, np.float32) + 1
+        depth[random.random(shape) < share] = 0
+        part = np.zeros(shape, bool)
+        part[shape[0] // 8 :, : shape[1] * 3 // 4] = True
+        inside = part & (depth > 0)
+        found = with_specks(inside, depth)
+        np.testing.assert_array_equal(found, gaps(inside, depth))
+        assert (found & ~inside).any() == (min(shape) > 3)
+    whole = np.ones((9, 9), np.float32)
+    assert with_specks(whole > 0, whole).all()
+
+
+def test_a_defect_covers_the_colour_of_specks_and_leaves_their_depth_alone():
+    random = np.random.default_rng(4)
+    rgb = random.integers(90, 110, (160, 160, 3), dtype=np.uint8)
+    depth = np.full((160, 160), 0.5, np.float32) + random.normal(0, 1e-4, (160, 160)).astype(np.float32)
+    specks = random.random((160, 160)) < 0.05
+    depth[specks] = 0
+    recipe = Recipe.realistic(kinds={"hole": 1}, count=(1, 1), size=(0.4, 0.5), dropout=0)
+    pair = synthesize(rgb, depth, recipe=recipe, seed=1, foreground="all")
+    assert not pair.depth_changed[specks].any()
+    assert (pair.depth[specks] == 0).all()
+    core = ndimage.binary_erosion(ndimage.binary_closing(pair.mask, iterations=2), iterations=3)
+    assert core.sum() > 500
+    assert pair.rgb_changed[core].mean() > 0.98
+    given = np.ones(depth.shape, bool)
+    given[specks] = False  # who marks the part has the last word
+    pair = synthesize(rgb, depth, recipe=recipe, seed=1, foreground=given)
+    assert not pair.rgb_changed[specks].any()
