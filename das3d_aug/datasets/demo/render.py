@@ -24,6 +24,7 @@ __all__ = ["DISTANCE", "SUPERSAMPLING", "coarsen", "photograph", "range_image"]
 
 SUPERSAMPLING = 2
 DISTANCE = 500.0  # from the depth camera to the supporting plane, mm
+_WIDEST = 41.0  # pixels of a Gaussian's standard deviation on the grid itself
 DEPTH_NOISE = 0.12  # standard deviation, mm
 
 
@@ -95,9 +96,19 @@ def _occlusion(height: Field, pixel: float) -> Field:
     """Ambient occlusion: how far a point lies below the mean of its surroundings, at three reaches."""
     sunk = np.zeros_like(height)
     for reach in (1.0, 3.0, 8.0):
-        around = np.asarray(cv2.GaussianBlur(height, (0, 0), reach / pixel), dtype=np.float32)
-        sunk += np.maximum(around - height, 0.0) / reach
+        sunk += np.maximum(_blurred(height, reach / pixel) - height, 0.0) / reach
     return 1.0 / (1.0 + 0.8 * sunk)
+
+
+def _blurred(height: Field, sigma: float) -> Field:
+    """Return a Gaussian mean; a wide one from a coarser grid, or each pixel would cost more in a larger image."""
+    coarser = math.ceil(sigma / _WIDEST)
+    if coarser <= 1:
+        return np.asarray(cv2.GaussianBlur(height, (0, 0), sigma), dtype=np.float32)
+    side = len(height) // coarser
+    small = cv2.resize(height, (side, side), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma * side / len(height))
+    return np.asarray(cv2.resize(small, height.shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
 
 def _lit(height: Field, lamp: tuple[float, float, float], pixel: float) -> Field:

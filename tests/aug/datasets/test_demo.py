@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -15,7 +16,7 @@ from scipy import ndimage
 from das3d_aug.datasets import demo
 from das3d_aug.datasets.demo import DEFECTS, FAMILIES, DemoPart, demo_plan, make_part
 from das3d_aug.datasets.demo.families import build
-from das3d_aug.datasets.demo.render import DEPTH_NOISE
+from das3d_aug.datasets.demo.render import DEPTH_NOISE, _blurred
 from das3d_aug.errors import ParameterError
 from das3d_aug.randomness import Stream
 
@@ -290,3 +291,10 @@ def test_a_bad_plan_fails_at_the_call(arguments: dict[str, object], quoted: str)
     (name,) = arguments
     with pytest.raises(ParameterError, match=f"^{name} .*{quoted}$"):
         demo_plan(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_wide_gaussian_costs_no_more_pixels_and_is_the_same():
+    height = cv2.GaussianBlur(np.random.default_rng(0).random((900, 900)).astype(np.float32), (0, 0), 6) * 50
+    for sigma in (30.0, 60.0, 130.0):
+        exact = cv2.GaussianBlur(height, (0, 0), sigma)
+        np.testing.assert_allclose(_blurred(height, sigma), exact, atol=0.02 * height.std())
