@@ -29,6 +29,11 @@ __all__ = ["generate", "show_generated"]
 @click.option(
     "--depth-png", type=float, metavar="STEPS", help="Write depth as 16-bit PNG of STEPS per unit (folder, webdataset)."
 )
+@click.option(
+    "--compression",
+    type=click.Choice(["none", "default", "small"]),
+    help="none: PNG uncompressed, faster; small: more of PNG, and float TIFF halved.  [default: default]",
+)
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
     "--count", type=click.IntRange(min=1), metavar="N", help="Exactly N samples, all anomalous, instead of --per-image."

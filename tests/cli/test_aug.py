@@ -307,6 +307,16 @@ def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -
     error_line(run("generate", parts, "--out", tmp_path / "other", "--format", "zip"), "'zip'")
 
 
+def test_compression(parts: Path, tmp_path: Path) -> None:
+    sizes = []
+    for compression in ("small", "default", "none"):
+        out = tmp_path / compression
+        assert run("generate", parts, "--out", out, "--compression", compression, "--limit", 1).exit_code == 0
+        sizes.append(sum(path.stat().st_size for path in out.rglob("rgb/*.png")))
+    assert sizes == sorted(set(sizes))
+    error_line(run("generate", parts, "--out", tmp_path / "other", "--compression", "best"), "'best'")
+
+
 def test_tasks_and_their_merge(tmp_path: Path) -> None:
     parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
     error_line(run("merge", tmp_path / "none"), "none")
