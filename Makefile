@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in test-lowest fuzz lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-lowest fuzz lint types bench docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -52,7 +52,16 @@ test-albumentationsx: .venv-albumentationsx/.setup
 
 # Optional: das3d plugged into other projects' software, in the docs' blocks marked `py` too (6 GB, minutes).
 test-plug-in: .venv-plug-in/.setup
-	.venv-plug-in/bin/pytest -o filterwarnings=default tests/plug_in/run_*.py
+	.venv-plug-in/bin/pytest -o filterwarnings=default tests/plug_in/run_anomalib.py tests/plug_in/run_pages.py
+
+# Optional: a set made on a Ray cluster of two nodes, one of which is lost, in an environment of its own.
+test-ray: .venv-ray/.setup
+	.venv-ray/bin/pytest -o filterwarnings=default tests/plug_in/run_ray.py
+
+.venv-ray/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/pip install --quiet --disable-pip-version-check -c constraints.txt ray==2.60.0 pytest -e .
+	@touch $@
 
 .venv-plug-in/.setup: pyproject.toml
 	$(PYTHON) -m venv .venv-plug-in
@@ -108,5 +117,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-ray .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

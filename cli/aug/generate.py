@@ -29,6 +29,11 @@ __all__ = ["generate", "show_generated"]
 @click.option(
     "--depth-png", type=float, metavar="STEPS", help="Write depth as 16-bit PNG of STEPS per unit (folder, webdataset)."
 )
+@click.option(
+    "--compression",
+    type=click.Choice(["none", "default", "small"]),
+    help="none: PNG uncompressed, faster; small: more of PNG, and float TIFF halved.  [default: default]",
+)
 @click.option("--per-image", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option(
     "--count", type=click.IntRange(min=1), metavar="N", help="Exactly N samples, all anomalous, instead of --per-image."
@@ -40,15 +45,30 @@ __all__ = ["generate", "show_generated"]
     "--task", type=click.IntRange(min=0), metavar="I", help="Make part I of --tasks; then das3d-aug merge OUT."
 )
 @click.option("--tasks", type=click.IntRange(min=1), metavar="N", help="Parts, made by as many processes or machines.")
-def generate(source: Path, out: Path, recipe: str | None, **options: Any) -> int:
+@click.option("--engine", type=click.Choice(["ray"]), help="Make all --tasks on a Ray cluster, and merge them.")
+@click.option("--address", metavar="HOST:PORT", help="Of the Ray cluster; without it the known one, or a new one here.")
+def generate(
+    source: Path, out: Path, recipe: str | None, engine: str | None, address: str | None, **options: Any
+) -> int:
     """Write anomalous samples made from the normal samples of IN.
 
     An interrupted run is completed by the same command.
     """
     from das3d_aug.generation import generate as run
+    from das3d_aug.generation import generate_on_ray
 
     voice().go_on = ANEW
     start = time.perf_counter()
+    if engine is not None:
+        if options["tasks"] is None or options["task"] is not None:
+            raise click.UsageError("--engine ray makes every task: give --tasks N, and no --task")
+        with progress_bar("tasks") as progress:
+            summary = generate_on_ray(
+                source, out, address=address, recipe=recipe_of(recipe), progress=progress, **given(options)
+            )
+        return show_generated(summary, time.perf_counter() - start)
+    if address is not None:
+        raise click.UsageError("--address is that of --engine ray: give both")
     with progress_bar() as progress:
         summary = run(source, out, recipe=recipe_of(recipe), progress=progress, **given(options))
     after = None if options["tasks"] is None else f"das3d-aug merge {out}, when all {options['tasks']} tasks have ended"

@@ -36,6 +36,7 @@ from das3d_aug.datasets.samples import measured
 from das3d_aug.datasets.write_checks import known_shapes, safe_parts
 from das3d_aug.errors import FileError, ParameterError, counted, quoted
 from das3d_aug.files import contained, encode_mask, encode_png, read_plane, read_yaml
+from das3d_aug.files.images import Compression
 from das3d_aug.geometry import Intrinsics
 
 __all__ = ["EyecandiesDataset", "encode_eyecandies"]
@@ -131,6 +132,7 @@ def encode_eyecandies(
     mask: NDArray[Any] | None = None,
     rgb_mask: NDArray[Any] | None = None,
     normal_depth: NDArray[Any] | None = None,
+    compression: Compression = "default",
 ) -> dict[str, bytes]:
     """Encode a sample in the layout of Eyecandies, but for normals, pose and obj_params; nothing is written.
 
@@ -151,6 +153,8 @@ def encode_eyecandies(
     normal_depth : numpy.ndarray, optional
         H x W, the depth without the anomaly.  Where both are valid, ``bumps_mask`` is what came nearer to the
         camera and ``dents_mask`` what went farther away.
+    compression : {"none", "default", "small"}
+        Of colour and depth, as for `das3d_aug.generation.generate`.
 
     Returns
     -------
@@ -182,10 +186,10 @@ def encode_eyecandies(
         both = measured(depth) & measured(normal_depth)
         masks["bumps_mask"], masks["dents_mask"] = both & (depth < normal_depth), both & (depth > normal_depth)
     path = f"{parts[0]}/{parts[1]}/data/{parts[2]}"
-    image = encode_png(rgb)
+    image = encode_png(rgb, compression=compression)
     return {
         **{f"{path}_image_{k}.png": image for k in range(6)},
-        f"{path}_depth.png": encode_png(codes),
+        f"{path}_depth.png": encode_png(codes, compression=compression),
         f"{path}_info_depth.yaml": yaml.safe_dump({"normalization": {"max": high, "min": low}}).encode(),
         f"{path}_metadata.yaml": yaml.safe_dump({"anomalous": int(anomalous)}).encode(),
         **{f"{path}_{role}.png": encode_mask(plane) for role, plane in masks.items()},

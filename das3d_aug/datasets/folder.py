@@ -52,6 +52,7 @@ from das3d_aug.files import (
     read_camera,
     read_plane,
 )
+from das3d_aug.files.images import Compression
 from das3d_aug.geometry import Camera, move_along_rays
 
 __all__ = ["FolderDataset", "encode_folder"]
@@ -227,6 +228,7 @@ def encode_folder(
     mask: NDArray[Any] | None = None,
     rgb_mask: NDArray[Any] | None = None,
     depth_mask: NDArray[Any] | None = None,
+    compression: Compression = "default",
 ) -> dict[str, bytes]:
     """Encode a sample in the folder layout; nothing is written.
 
@@ -242,6 +244,8 @@ def encode_folder(
         H x W x 3, the source's points; moved along their rays to ``depth``, they are stored in its place.
     mask, rgb_mask, depth_mask : numpy.ndarray, optional
         H x W, non-zero where anomalous (anywhere, in colour, in depth); stored as 0 and 255.
+    compression : {"none", "default", "small"}
+        Of colour and depth, as for `das3d_aug.generation.generate`.
 
     Returns
     -------
@@ -258,13 +262,14 @@ def encode_folder(
     name = "__".join(parts)
     if len(parts) > 1 and name.split("__") != parts:
         raise ParameterError(f"key must not hold '__' beside '/', two keys could get one name, got {key!r}")
-    files = {} if rgb is None else {f"rgb/{name}.png": encode_png(rgb)}
+    files = {} if rgb is None else {f"rgb/{name}.png": encode_png(rgb, compression=compression)}
     if depth is None:
         pass
     elif xyz is not None:
-        files[f"xyz/{name}.tiff"] = encode_tiff(move_along_rays(xyz.astype(np.float32), depth))
+        points = move_along_rays(xyz.astype(np.float32), depth)
+        files[f"xyz/{name}.tiff"] = encode_tiff(points, compress=compression == "small")
     else:
-        suffix, data = encode_depth(depth)
+        suffix, data = encode_depth(depth, compression=compression)
         files[f"depth/{name}{suffix}"] = data
     for folder, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         if plane is not None:

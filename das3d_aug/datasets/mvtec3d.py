@@ -20,6 +20,7 @@ from das3d_aug.datasets.pairing import entries_of, look_around, masks_of, strang
 from das3d_aug.datasets.write_checks import checked_key, known_shapes
 from das3d_aug.errors import ParameterError, counted
 from das3d_aug.files import encode_mask, encode_png, encode_tiff, read_array
+from das3d_aug.files.images import Compression
 from das3d_aug.geometry import Camera, depth_to_points, move_along_rays, points_to_depth
 
 __all__ = ["MVTec3DDataset", "encode_mvtec3d"]
@@ -117,6 +118,7 @@ def encode_mvtec3d(
     depth_mask: NDArray[Any] | None = None,
     xyz: NDArray[Any] | None = None,
     intrinsics: Camera | None = None,
+    compression: Compression = "default",
 ) -> dict[str, bytes]:
     """Encode a sample in the layout of MVTec 3D-AD; nothing is written.
 
@@ -136,6 +138,8 @@ def encode_mvtec3d(
         H x W x 3, the source's points; they are moved along their rays to ``depth``.
     intrinsics : Intrinsics or Orthographic, optional
         The camera, used where there is no ``xyz``.
+    compression : {"none", "default", "small"}
+        Of colour and depth, as for `das3d_aug.generation.generate`.
 
     Returns
     -------
@@ -160,7 +164,10 @@ def encode_mvtec3d(
             "xyz, or depth and intrinsics, are needed: MVTec 3D-AD stores points, neither depth nor colour alone"
         )
     folder = f"{category}/{split}/{defect}"
-    files = {f"{folder}/rgb/{name}.png": encode_png(rgb), f"{folder}/xyz/{name}.tiff": encode_tiff(points)}
+    files = {
+        f"{folder}/rgb/{name}.png": encode_png(rgb, compression=compression),
+        f"{folder}/xyz/{name}.tiff": encode_tiff(points, compress=compression == "small"),
+    }
     if mask is None and split == "test":
         mask = np.zeros(rgb.shape[:2], dtype=bool)
     for role, plane in (("gt", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):

@@ -31,6 +31,7 @@ from das3d_aug.datasets.stored import Meaning
 from das3d_aug.datasets.write_checks import known_shapes
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, encode_depth, encode_mask, encode_png, read_colour, read_json, read_plane
+from das3d_aug.files.images import Compression
 from das3d_aug.files.limits import limits
 from das3d_aug.geometry import camera_from_dict
 
@@ -163,6 +164,7 @@ def encode_webdataset(
     mask: NDArray[Any],
     rgb_mask: NDArray[Any],
     depth_mask: NDArray[Any],
+    compression: Compression = "default",
 ) -> dict[str, bytes]:
     """Encode a sample as members of a shard, all but its JSON; nothing is written.
 
@@ -176,6 +178,8 @@ def encode_webdataset(
         H x W; uint16 becomes a 16-bit PNG, other integers a TIFF of their type, everything else a float32 TIFF.
     mask, rgb_mask, depth_mask : numpy.ndarray
         H x W, non-zero where anomalous (anywhere, in colour, in depth); stored as 0 and 255.
+    compression : {"none", "default", "small"}
+        Of colour and depth, as for `das3d_aug.generation.generate`.
 
     Returns
     -------
@@ -190,9 +194,9 @@ def encode_webdataset(
     known_shapes(either=True, rgb=rgb, depth=depth, mask=mask, rgb_mask=rgb_mask, depth_mask=depth_mask)
     if re.fullmatch(_KEY, key) is None:
         raise ParameterError(f"key must be of letters, digits, '_' and '-', got {key!r}")
-    files = {} if rgb is None else {f"{key}.rgb.png": encode_png(rgb)}
+    files = {} if rgb is None else {f"{key}.rgb.png": encode_png(rgb, compression=compression)}
     if depth is not None:
-        suffix, data = encode_depth(depth)
+        suffix, data = encode_depth(depth, compression=compression)
         files[f"{key}.depth{suffix}"] = data
     for role, plane in (("mask", mask), ("rgb_mask", rgb_mask), ("depth_mask", depth_mask)):
         files[f"{key}.{role}.png"] = encode_mask(plane)

@@ -6,17 +6,16 @@ They come from the recipes that are there, whichever run wrote them, so neither 
 from __future__ import annotations
 
 import contextlib
-import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from das3d_aug.errors import ParameterError, counted
+from das3d_aug.generation.spreads import Numbers, Spread
 from das3d_aug.geometry import to_unit
 
-__all__ = ["Breakdown", "Collected", "Spread", "figures_of"]
+__all__ = ["Breakdown", "Collected", "figures_of"]
 
 _FIGURES = ("sample", "kind", "severity", "unit", "foreground", "measured")
 """What of a recipe is looked at here."""
@@ -36,17 +35,10 @@ _SHALLOW, _DEEP = 0.02, 20_000.0  # mm of a part's range; odd distances are said
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """The least, the middle and the largest of some numbers."""
-
-    least: float
-    median: float
-    most: float
-
-
-@dataclass(frozen=True, kw_only=True)
 class Breakdown:
     """What the samples of a generated folder are; a spread is None where no sample has that figure.
+
+    Of more than a million samples a median may be up to 0.1 % too small; all else is exact.
 
     Attributes
     ----------
@@ -95,34 +87,65 @@ class _Figures:
     noise: float
 
 
-@dataclass
 class Collected:
-    """The figures of all samples, in the order in which they were added."""
+    """The figures of all samples, summed up one by one: memory does not follow how many there are."""
 
-    figures: list[_Figures] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._kinds: Counter[str] = Counter()
+        self._unit = "unknown"
+        self._pixels, self._area, self._change, self._relative = (Numbers() for _ in range(4))
+        self._alike = [_Alike() for _ in _CHECKS]
+        self._least: _Figures | None = None  # of the estimated parts, the smallest and the largest
+        self._most: _Figures | None = None
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return self._kinds.total()
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Add a sample by its recipe, or all of a shard by its mark; one whose figures are damaged is left out."""
         for one in figures_of(record):
-            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-                self.figures.append(_read(one))
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError, OverflowError):
+                self._add(_read(one))
+
+    def _add(self, one: _Figures) -> None:
+        if not self._kinds:
+            self._unit = one.unit
+        self._kinds[one.kind] += 1
+        if _anomalous(one):
+            self._pixels.add(one.pixels)
+            if one.area is not None:
+                self._area.add(one.area)
+            if one.kind != "rgb":
+                self._change.add(one.change)
+            if _moved(one):
+                self._relative.add(one.relative)
+        for check, alike in zip(_CHECKS, self._alike, strict=True):
+            if check.among(one):
+                alike.among += 1
+                if check.says(one):
+                    alike.found += 1
+                    alike.first = alike.first or one.sample
+        if _estimated(one):
+            if self._least is None or one.share < self._least.share:
+                self._least = one
+            if self._most is None or one.share >= self._most.share:
+                self._most = one
 
     def breakdown(self) -> Breakdown:
         """Return the counts and spreads."""
-        kinds = Counter(one.kind for one in self.figures)
-        anomalous = [one for one in self.figures if one.kind != "normal"]
-        moved = [one for one in anomalous if one.kind != "rgb"]
         return Breakdown(
-            samples=len(self.figures),
-            normal=kinds["normal"],
-            rgb=kinds["rgb"],
-            depth=kinds["depth"],
-            both=kinds["both"],
-            pixels=_spread(one.pixels for one in anomalous),
-            area=_spread(one.area for one in anomalous if one.area is not None),
-            depth_change=_spread(one.change for one in moved),
-            unit=self.figures[0].unit if self.figures else "unknown",
-            relative_depth_change=_spread(one.relative for one in moved if one.relative > 0),
+            samples=self.samples,
+            normal=self._kinds["normal"],
+            rgb=self._kinds["rgb"],
+            depth=self._kinds["depth"],
+            both=self._kinds["both"],
+            pixels=self._pixels.spread(),
+            area=self._area.spread(),
+            depth_change=self._change.spread(),
+            unit=self._unit,
+            relative_depth_change=self._relative.spread(),
         )
 
     def warnings(self, probability: float = 1.0) -> tuple[tuple[str, str], ...]:
@@ -130,25 +153,12 @@ class Collected:
 
         ``probability`` is the share of samples that were meant to be anomalous.
         """
-        every = self.figures
-        anomalous = [one for one in every if one.kind != "normal"]
-        moved = [one for one in anomalous if one.kind != "rgb" and one.relative > 0]
         found_alike = tuple(
-            (f"{len(found)} of {counted(len(among), 'sample')}, such as {found[0].sample}", text)
-            for among, says, enough, text in (
-                (moved, _too_deep, _many, _TOO_DEEP),
-                (moved, _off, _many, _OFF_SCALE),
-                (moved, _sunk, _most, _IN_NOISE),
-                (anomalous, _tiny, _most, _TOO_SMALL),
-                (every, _normal, partial(_rather_than, probability), _UNSEEN),
-                (every, _implausible, _many, _WRONG_UNIT),
-                (every, _small_part, _any, _SMALL_PART),
-                (every, _whole_image, _any, _WHOLE_IMAGE),
-                (every, _edge_part, _any, _EDGE_PART),
-            )
-            if enough(len(found := [one for one in among if says(one)]), len(among))
+            (f"{alike.found} of {counted(alike.among, 'sample')}, such as {alike.first}", check.text)
+            for check, alike in zip(_CHECKS, self._alike, strict=True)
+            if check.enough(alike.found, alike.among, probability)
         )
-        return (*found_alike, *_unsteady(every))
+        return (*found_alike, *_unsteady(self._least, self._most))
 
 
 def figures_of(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -168,7 +178,7 @@ def _read(record: Mapping[str, Any]) -> _Figures:
         sample=record["sample"],
         kind=record["kind"],
         unit=unit,
-        pixels=int(measured["pixels"]),
+        pixels=int(float(measured["pixels"])),
         area=None if measured["area"] is None else float(measured["area"]),
         change=scale * severity["depth_change"],
         relative=float(severity["relative_depth_change"]),
@@ -181,24 +191,19 @@ def _read(record: Mapping[str, Any]) -> _Figures:
     )
 
 
-def _spread(values: Iterable[float]) -> Spread | None:
-    found = sorted(values)
-    return Spread(least=found[0], median=statistics.median(found), most=found[-1]) if found else None
-
-
-def _any(count: int, total: int) -> bool:
+def _any(count: int, total: int, probability: float) -> bool:
     return count > 0
 
 
-def _many(count: int, total: int) -> bool:
-    return count > max(_FEW, total // 50) or _most(count, total)
+def _many(count: int, total: int, probability: float) -> bool:
+    return count > max(_FEW, total // 50) or _most(count, total, probability)
 
 
-def _most(count: int, total: int) -> bool:
+def _most(count: int, total: int, probability: float) -> bool:
     return 2 * count > total
 
 
-def _rather_than(probability: float, count: int, total: int) -> bool:
+def _rather_than(count: int, total: int, probability: float) -> bool:
     return count > (1 - probability / 2) * total
 
 
@@ -240,13 +245,27 @@ _EDGE_PART = (
 )
 
 
-def _unsteady(every: Sequence[_Figures]) -> Iterator[tuple[str, str]]:
+def _unsteady(least: _Figures | None, most: _Figures | None) -> Iterator[tuple[str, str]]:
     """Yield what is said where parts of one set were found to be of very different size."""
-    found = (one for one in every if (one.how == "plane" and not _small_part(one)) or _whole_image(one))
-    estimated = sorted(found, key=lambda one: one.share)
-    if estimated and estimated[-1].share > _UNSTEADY * estimated[0].share:
-        ends = (f"{one.sample} (the part is {one.share:.0%} of the image)" for one in (estimated[0], estimated[-1]))
+    if least is not None and most is not None and most.share > _UNSTEADY * least.share:
+        ends = (f"{one.sample} (the part is {one.share:.0%} of the image)" for one in (least, most))
         yield " and ".join(ends), _UNSTEADY_PART
+
+
+def _every(one: _Figures) -> bool:
+    return True
+
+
+def _anomalous(one: _Figures) -> bool:
+    return one.kind != "normal"
+
+
+def _moved(one: _Figures) -> bool:
+    return one.kind not in ("normal", "rgb") and one.relative > 0
+
+
+def _estimated(one: _Figures) -> bool:
+    return (one.how == "plane" and not _small_part(one)) or _whole_image(one)
 
 
 def _too_deep(one: _Figures) -> bool:
@@ -283,3 +302,34 @@ def _whole_image(one: _Figures) -> bool:
 
 def _edge_part(one: _Figures) -> bool:
     return one.at_border
+
+
+class _Check(NamedTuple):
+    """What looks wrong about a sample: among which it is looked for, and of how many it is said."""
+
+    among: Callable[[_Figures], bool]
+    says: Callable[[_Figures], bool]
+    enough: Callable[[int, int, float], bool]
+    text: str
+
+
+_CHECKS = (
+    _Check(_moved, _too_deep, _many, _TOO_DEEP),
+    _Check(_moved, _off, _many, _OFF_SCALE),
+    _Check(_moved, _sunk, _most, _IN_NOISE),
+    _Check(_anomalous, _tiny, _most, _TOO_SMALL),
+    _Check(_every, _normal, _rather_than, _UNSEEN),
+    _Check(_every, _implausible, _many, _WRONG_UNIT),
+    _Check(_every, _small_part, _any, _SMALL_PART),
+    _Check(_every, _whole_image, _any, _WHOLE_IMAGE),
+    _Check(_every, _edge_part, _any, _EDGE_PART),
+)
+
+
+@dataclass
+class _Alike:
+    """Of how many samples a check says so, among how many, and the first."""
+
+    found: int = 0
+    among: int = 0
+    first: str = ""

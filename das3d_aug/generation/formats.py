@@ -27,6 +27,7 @@ from das3d_aug.datasets import (
 )
 from das3d_aug.datasets.stored import STATED, Stored
 from das3d_aug.errors import ParameterError
+from das3d_aug.files.images import Compression
 from das3d_aug.geometry import Orthographic, depth_to_points, move_along_rays, to_unit
 from das3d_aug.runs.output_folder import to_json
 from das3d_aug.synthesis import AnomalyPair
@@ -43,7 +44,7 @@ class Format:
     name : callable
         From the source and the index in digits to the sample's name, with forward slashes, unique in the folder.
     encode : callable
-        From that name, the normal sample and the pair to the files by relative path.
+        From that name, the normal sample, the pair and the compression to the files by relative path.
     check : callable
         Raises `ParameterError` if a sample like this one cannot be written.
     common : callable
@@ -59,7 +60,7 @@ class Format:
     """
 
     name: Callable[[Entry, str], str]
-    encode: Callable[[str, Sample, AnomalyPair], dict[str, bytes]]
+    encode: Callable[[str, Sample, AnomalyPair, Compression], dict[str, bytes]]
     check: Callable[[Sample], None] = lambda sample: None
     common: Callable[[Sample], dict[str, bytes]] = lambda sample: {}
     digits: int = 3
@@ -102,7 +103,7 @@ def _index(entry: Entry, index: str) -> str:
     return index
 
 
-def _mvtec3d(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
+def _mvtec3d(name: str, sample: Sample, pair: AnomalyPair, compression: Compression) -> dict[str, bytes]:
     category, _, number = name.partition("/")
     place = f"synthetic/{number}" if pair.mask.any() else f"good/synthetic_{number}"
     rgb, depth = _both(pair, "mvtec3d")
@@ -121,6 +122,7 @@ def _mvtec3d(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
         rgb_mask=pair.rgb_changed,
         depth_mask=pair.depth_changed,
         xyz=None if points is None else _metres(points, sample),
+        compression=compression,
     )
 
 
@@ -158,7 +160,7 @@ def _has_points(sample: Sample) -> None:
         )
 
 
-def _eyecandies(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
+def _eyecandies(name: str, sample: Sample, pair: AnomalyPair, compression: Compression) -> dict[str, bytes]:
     category, _, number = name.partition("/")
     rgb, depth = _both(pair, "eyecandies")
     return encode_eyecandies(
@@ -168,11 +170,12 @@ def _eyecandies(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes
         mask=pair.mask,
         rgb_mask=pair.rgb_changed,
         normal_depth=_metres(sample.need("depth"), sample),
+        compression=compression,
     )
 
 
-def _folder(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
-    return encode_folder(name, **_images(sample, pair))
+def _folder(name: str, sample: Sample, pair: AnomalyPair, compression: Compression) -> dict[str, bytes]:
+    return encode_folder(name, **_images(sample, pair), compression=compression)
 
 
 def _common_files(sample: Sample) -> dict[str, bytes]:
@@ -186,8 +189,8 @@ def _common_files(sample: Sample) -> dict[str, bytes]:
     return files
 
 
-def _webdataset(name: str, sample: Sample, pair: AnomalyPair) -> dict[str, bytes]:
-    return encode_webdataset(name, **_images(sample, pair))
+def _webdataset(name: str, sample: Sample, pair: AnomalyPair, compression: Compression) -> dict[str, bytes]:
+    return encode_webdataset(name, **_images(sample, pair), compression=compression)
 
 
 def _both(pair: AnomalyPair, name: str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -20,6 +20,7 @@ from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
 from das3d_aug.files import contained, open_atomic
+from das3d_aug.files.images import Compression
 from das3d_aug.generation.breakdown import figures_of
 from das3d_aug.generation.donors import donor_of
 from das3d_aug.generation.formats import FORMATS, as_written, colour_of
@@ -75,6 +76,7 @@ class Job:
     common: Mapping[str, bytes]
     digits: int
     depth_png: float | None
+    compression: Compression
     foreground: Policy
     out: Path
 
@@ -252,7 +254,7 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
             severity = measure_severity(rgb, sample.depth, pair, foreground=foreground)
         with tally.timed(_WRITING):
             name = job.name(entry, index)
-            files = target.encode(name, sample, pair)
+            files = target.encode(name, sample, pair, job.compression)
             record: dict[str, Any] = {
                 "format": FORMAT,
                 "version": das3d_aug.__version__,
@@ -282,6 +284,8 @@ def _of_source(job: Job, entry: Entry, indices: tuple[int, ...], donor: Entry | 
                 record["donor"] = taken_from
             if job.depth_png is not None:
                 record["depth_png"] = job.depth_png
+            if job.compression != "default":
+                record["compression"] = job.compression
             if target.stores_numbers and sample.stored is not None:
                 record["stored"] = sample.stored.meaning.stated()
             files[target.recipe(name)] = to_json(record)

@@ -89,7 +89,7 @@ def replay(
     normal = origins.normal(path, record)
     pair = origins.render(path, record, normal)
     try:
-        files = written.encode(name, normal, pair)
+        files = written.encode(name, normal, pair, record.get("compression", "default"))
     except ParameterError as error:
         raise FileError(path, f"is not a das3d sample recipe: {error}") from error
     if sample is None:

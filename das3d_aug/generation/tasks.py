@@ -150,7 +150,7 @@ def merge(out: str | Path) -> Summary:
             for text, positions in part.warnings.items():
                 tally.warnings.setdefault(text, set()).update(positions)
         write_manifest(out, _files(parts, collected), settings)
-        tally.kept = len(collected.figures)
+        tally.kept = collected.samples
         try:
             summary = Summary.of(
                 tally,

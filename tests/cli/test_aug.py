@@ -307,6 +307,26 @@ def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -
     error_line(run("generate", parts, "--out", tmp_path / "other", "--format", "zip"), "'zip'")
 
 
+def test_compression(parts: Path, tmp_path: Path) -> None:
+    sizes = []
+    for compression in ("small", "default", "none"):
+        out = tmp_path / compression
+        assert run("generate", parts, "--out", out, "--compression", compression, "--limit", 1).exit_code == 0
+        sizes.append(sum(path.stat().st_size for path in out.rglob("rgb/*.png")))
+    assert sizes == sorted(set(sizes))
+    error_line(run("generate", parts, "--out", tmp_path / "other", "--compression", "best"), "'best'")
+
+
+def test_the_engine_needs_tasks_and_ray(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)  # not installed
+    out = tmp_path / "out"
+    for options in ((), ("--task", 0, "--tasks", 2)):
+        error_line(run("generate", parts, "--out", out, "--engine", "ray", *options), "give --tasks N, and no --task")
+    error_line(run("generate", parts, "--out", out, "--address", "head:6379"), "--address is that of --engine ray")
+    error_line(run("generate", parts, "--out", out, "--engine", "ray", "--tasks", 2), "pip install '.[ray]'")
+    assert not out.exists()
+
+
 def test_tasks_and_their_merge(tmp_path: Path) -> None:
     parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
     error_line(run("merge", tmp_path / "none"), "none")

@@ -5,7 +5,9 @@ import struct
 import zlib
 
 import cv2
+import imagecodecs
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
 from helpers.image_files import GREY, RGB, RNG, U16, XYZ, chunk, jpeg, npy, npz, png, put, tiff
@@ -184,6 +186,52 @@ def test_encoders_are_deterministic_and_exact(tmp_path):
             encode_png(bad)
         with pytest.raises(ParameterError, match="array must be"):
             encode_tiff(bad)
+
+
+@pytest.mark.parametrize("compression", ["none", "small"])
+@pytest.mark.parametrize("shape", [(13, 9), (1, 1), (150, 437), (1, 65534), (2, 65534)])  # at the ends of stored blocks
+def test_png_of_every_compression_is_the_same_to_every_reader(tmp_path, compression, shape):
+    for dtype, channels in ((np.uint8, ()), (np.uint8, (3,)), (np.uint16, ()), (np.uint16, (3,))):
+        image = RNG.integers(0, np.iinfo(dtype).max, (*shape, *channels), dtype=dtype, endpoint=True)
+        view = np.asfortranarray(image)
+        data = encode_png(view, compression=compression)
+        assert data == encode_png(image, compression=compression)
+        assert np.array_equal(view, image)
+        assert np.array_equal(imagecodecs.png_decode(data), image)
+        by_opencv = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(by_opencv[:, :, ::-1] if channels else by_opencv, image)
+        if dtype == np.uint8 or not channels:  # Pillow has no colour of 16 bits
+            assert np.array_equal(np.asarray(PIL.Image.open(io.BytesIO(data))), image)
+        if not channels:
+            assert np.array_equal(read_plane(put(tmp_path, "a.png", data)), image)
+        elif dtype == np.uint8:
+            assert np.array_equal(read_rgb(put(tmp_path, "a.png", data)), image)
+        if compression == "none":
+            raw = image.nbytes + shape[0]
+            assert len(data) == 8 + 3 * 12 + 13 + 6 + raw + 5 * -(-raw // 65535)
+
+
+def test_small_is_smaller(tmp_path):
+    y, x = np.mgrid[:200, :200]
+    smooth = (100 + 50 * np.sin(x / 30) * np.cos(y / 20)).astype(np.uint8)
+    assert len(encode_png(smooth, compression="small")) < 0.9 * len(encode_png(smooth))
+    xyz = np.dstack([x, y, x + y]).astype(np.float32) * np.float32(0.001) + np.float32(0.3)
+    assert len(encode_tiff(xyz, compress=True)) < 0.6 * len(encode_tiff(xyz))
+    with pytest.raises(ParameterError, match="compression must be one of none, default, small, got 'best'"):
+        encode_png(smooth, compression="best")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint16, np.int32, np.uint8])
+def test_packed_tiff_keeps_every_bit(tmp_path, dtype):
+    bits = RNG.integers(0, 256, (21, 17 * np.dtype(dtype).itemsize), dtype=np.uint8)
+    plane = bits.view(dtype)
+    for image in (plane, np.dstack([plane] * 3)):
+        data = encode_tiff(image, compress=True)
+        assert data == encode_tiff(image.copy(), compress=True)
+        assert tifffile.imread(io.BytesIO(data)).tobytes() == image.tobytes()  # NaN with what it carries, -0, inf
+    assert read_plane(put(tmp_path, "a.tiff", encode_tiff(plane, compress=True))).tobytes() == plane.tobytes()
+    if dtype == np.float32:
+        assert cv2.imread(str(tmp_path / "a.tiff"), cv2.IMREAD_UNCHANGED).tobytes() == plane.tobytes()
 
 
 def test_importing_and_reading_change_no_log_level(tmp_path):

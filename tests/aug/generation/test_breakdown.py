@@ -212,7 +212,13 @@ def test_a_part_that_flickers_is_said_once_with_both_ends() -> None:
 
 def test_damaged_figures_are_left_out() -> None:
     collected = Collected()
-    for damaged in ({}, {"severity": 3}, record(measured={"pixels": "many"}), {"figures": 3}):
+    for damaged in (
+        {},
+        {"severity": 3},
+        record(measured={"pixels": "many"}),
+        record(measured={"pixels": 10**400}),
+        {"figures": 3},
+    ):
         collected.add(damaged)
     assert collected.breakdown().samples == 0
     collected.add({"figures": [record(), {}]})

@@ -165,7 +165,7 @@ def test_points_come_from_the_camera_whatever_it_is(tmp_path: Path) -> None:
     parallel = replace(source.open(source.entries[0]), intrinsics=Orthographic(0.5, 0.25))  # mm per pixel
     pair = synthesize(parallel.rgb, parallel.depth, recipe=RECIPE, seed=0)
     assert pair.depth_changed.any()
-    files = FORMATS["mvtec3d"].encode("object/000", parallel, pair)
+    files = FORMATS["mvtec3d"].encode("object/000", parallel, pair, "default")
     xyz = tifffile.imread(io.BytesIO(files["object/test/synthetic/xyz/000.tiff"]))
     rows, columns = np.nonzero(parallel.valid)
     np.testing.assert_allclose(np.diff(xyz[parallel.valid, 0]), np.diff(columns) * 0.0005, atol=1e-7)
