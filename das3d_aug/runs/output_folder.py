@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -218,7 +219,11 @@ def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> Complet
 
 def there(path: Path) -> bool:
     """Return whether there is a file and something in it: after a power cut its name may be all that is left."""
-    return path.is_file() and path.stat().st_size > 0
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # absent, or a damaged mark names it
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def write_files(out: Path, files: Mapping[str, bytes]) -> None:

@@ -54,8 +54,10 @@ class Story:
         self.out, self.source = place / "out", place / "parts"
         job = folder_jobs(place)[name.replace("tasks", "generate")]
         self.commands: list[list[object]] = [job.into(self.out)]
+        self.others: list[list[object]] = []  # that may come in between: a run of its own, another division
         if name.startswith("tasks"):
             parts = [job.into(self.out, "--task", task, "--tasks", _TASKS) for task in range(_TASKS)]
+            self.others = [*self.commands, job.into(self.out, "--task", 1, "--tasks", 2)]
             self.commands = [*parts, ["merge", self.out]]
         self.cut: set[str] = set()
         self.lost = False
@@ -153,7 +155,7 @@ class Story:
             assert end == (0, ""), f"{command[-4:]}: {end}"
 
     def begin(self, most: tuple[int, str] | None = None) -> Fork:
-        command = self.chance.choice(self.commands)
+        command = self.chance.choice(self.commands + self.others)
         self.log.append("  " + " ".join(map(str, command[:1] + command[-4:])) + ("" if most is None else f" {most}"))
         return Fork("aug", command, most=most)
 
