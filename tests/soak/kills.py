@@ -12,6 +12,7 @@ import io
 import json
 import random
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -224,4 +225,5 @@ def kill_often(folder: Path, kills: int, seed: int) -> Counter[str]:
         story.go(steps=12)
         counts += story.counts
         number += 1
+        print(f"kills: {counts['kills']} of {kills}, {story.name}", file=sys.stderr, flush=True)
     return counts
