@@ -1,14 +1,14 @@
 """Writing the demo set as a folder in the MVTec 3D-AD layout; stopped and repeated, it is completed.
 
-``demo.json`` in the folder records the settings, and a folder of other settings is refused.  A sample's points
-are written last, so they mark it as complete.
+``demo.json`` in the folder records the settings, and a folder of other settings is refused.  A sample of which a file
+is missing is made again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from das3d_aug.datasets.demo import FAMILIES, DemoItem, demo_plan, make_part
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import read_json, sweep_partials, write_atomic
 from das3d_aug.randomness import check_seed
-from das3d_aug.runs.output_folder import sole_writer, to_json
+from das3d_aug.runs.output_folder import sole_writer, there, to_json
 from das3d_aug.runs.workers import unordered_map
 
 __all__ = ["write_demo_set"]
@@ -80,7 +80,7 @@ def write_demo_set(
         elif read_json(header) != json.loads(to_json(settings)):
             raise FileError(out, "holds a demo set of other settings; use another folder")
         sweep_partials(out)
-        missing = [item for item in items if not (out / item.folder / "xyz" / f"{item.name}.tiff").is_file()]
+        missing = [item for item in items if not all(map(there, _files(out, item)))]
         done = len(items) - len(missing)
         with contextlib.closing(unordered_map(partial(_write, out, size), missing, workers=workers)) as written:
             for _ in written:
@@ -94,5 +94,12 @@ def _write(out: Path, size: int, item: DemoItem) -> None:
     part = make_part(item.category, seed=item.seed, index=item.index, size=size, defect=item.defect)
     mask = None if item.defect is None else part.mask
     files = encode_mvtec3d(f"{item.folder}/{item.name}", rgb=part.rgb, depth=part.depth, mask=mask, xyz=part.xyz)
-    for path in sorted(files, key=lambda path: "/xyz/" in path):
-        write_atomic(out / path, files[path])
+    for path, data in files.items():
+        write_atomic(out / path, data)
+
+
+def _files(out: Path, item: DemoItem) -> Iterator[Path]:
+    """Yield the files of a sample, as `encode_mvtec3d` names them."""
+    for role, suffix in (("rgb", "png"), ("xyz", "tiff"), ("gt", "png")):
+        if role != "gt" or item.split == "test":
+            yield out / item.folder / role / f"{item.name}.{suffix}"

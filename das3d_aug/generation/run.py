@@ -228,7 +228,7 @@ def generate(
         "version": das3d_aug.__version__,
         "layout": dataset.layout,
         "options": dataset_options,
-        "source": digest(to_json([entry.key for entry in entries])),
+        "source": digest(to_json(_listed(entries))),
         "intrinsics": None if first.intrinsics is None else first.intrinsics.to_dict(),
         "recipe": job.recipe.to_dict(),
         "seed": seed,
@@ -279,6 +279,13 @@ def generate(
         probability=recipe.probability,
         **about,
     )
+
+
+def _listed(entries: tuple[Entry, ...]) -> list[Any]:
+    """Return the keys of the sources; with their files' roles if one lacks what others have: it may be lost."""
+    if len({frozenset(entry.files) for entry in entries}) == 1:
+        return [entry.key for entry in entries]
+    return [(entry.key, sorted(entry.files)) for entry in entries]
 
 
 def _first_readable(dataset: Dataset, entries: tuple[Entry, ...]) -> Sample:

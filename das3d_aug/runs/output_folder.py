@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ __all__ = [
     "remove_mark",
     "sole_writer",
     "source_digests",
+    "there",
     "to_json",
     "write_files",
     "write_manifest",
@@ -202,17 +204,26 @@ def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> Complet
     """Read the mark of a sample or shard.
 
     ``mark`` is the recipe of a sample, or the JSON file of a shard, which must hold all of ``samples``.  None if it
-    is not complete.
+    is not complete: a file is missing, or empty, as a power cut leaves it.
     """
     try:
         data = (out / mark).read_bytes()
         record = read_json(out / mark, data=data)
         files: dict[str, str] = record["files"]
-        if all((out / path).is_file() for path in files) and set(samples) <= set(record.get("samples", ())):
+        if all(there(out / path) for path in files) and set(samples) <= set(record.get("samples", ())):
             return Completed(record, {**files, mark: digest(data)})
     except (OSError, FileError, KeyError, TypeError, AttributeError):
         pass  # absent or damaged: the sample is made again
     return None
+
+
+def there(path: Path) -> bool:
+    """Return whether there is a file and something in it: after a power cut its name may be all that is left."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # absent, or a damaged mark names it
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def write_files(out: Path, files: Mapping[str, bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -58,6 +59,19 @@ def test_an_interrupted_set_is_completed_to_the_same_bytes(whole: Path, tmp_path
     write_demo_set(out, workers=1, progress=lambda done, total: seen.append((done, total)), **COUNTS)
     assert contents(out) == contents(whole)
     assert seen == [(done, 24) for done in range(6, 25)]
+
+
+@pytest.mark.parametrize("role", ["rgb", "xyz", "gt"])
+def test_a_sample_that_lost_a_file_or_what_is_in_it_is_made_again(whole: Path, tmp_path: Path, role: str) -> None:
+    out = tmp_path / "set"
+    shutil.copytree(whole, out)
+    lost, emptied = [path for path in sorted(out.rglob("*.*")) if path.parent.name == role][:2]
+    lost.unlink()
+    emptied.write_bytes(b"")
+    seen = []
+    write_demo_set(out, progress=lambda done, total: seen.append((done, total)), **COUNTS)
+    assert contents(out) == contents(whole)
+    assert seen == [(23, 24), (24, 24)]
 
 
 def test_other_settings_and_foreign_folders_are_refused(whole: Path, tmp_path: Path) -> None:

@@ -80,11 +80,25 @@ def test_what_was_deleted_is_made_again(parts: Path, tmp_path: Path) -> None:
     found[0].unlink()
     (out / next(iter(record["files"]))).unlink()
     found[3].write_bytes(b"{")
+    (out / next(iter(json.loads(found[4].read_text())["files"]))).write_bytes(b"")  # by a power cut
     (out / ".stale.png.17.partial").write_bytes(b"half")
 
     summary = generate(parts, out, recipe=RECIPE, per_image=2, seed=0)
-    assert (summary.written, summary.kept) == (3, 3)
+    assert (summary.written, summary.kept) == (4, 2)
     assert tree(out) == whole
+
+
+@pytest.mark.parametrize("role", ["rgb", "depth"])
+def test_a_source_that_lost_one_of_its_files_is_not_taken_for_one_of_the_other_modality_alone(
+    tmp_path: Path, role: str
+) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    generate(parts, out, recipe=RECIPE, limit=1)
+    before = tree(out)
+    next((parts / role).glob("p1.*")).unlink()
+    with pytest.raises(FileError, match=r"other settings wrote this folder \(source\)"):
+        generate(parts, out, recipe=RECIPE)
+    assert tree(out) == before
 
 
 def test_workers_and_limit_leave_no_trace(parts: Path, tmp_path: Path) -> None:
