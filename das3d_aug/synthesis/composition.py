@@ -153,7 +153,7 @@ def _scene(
         colour = _colour(image)
     part = inside
     if z is not None:
-        part = with_specks(inside, z) & (True if isinstance(foreground, str) else foreground)
+        part = _with_specks(inside, z, foreground)
     light = None
     if defects.light is not None and colour is not None:
         light = None if z is None else estimate_light(colour, z, inside, pitch)
@@ -182,9 +182,17 @@ def _other_part(donor: DonorPart, sign: float, top: float, shape: tuple[int, int
     if donor.depth is not None:
         inside = locate(donor.depth, donor.foreground, sign)[1][0].view(np.bool_)
         z = _distances(donor.depth, sign, top)
-        return OtherPart(rgb, z, with_specks(inside, z))
+        return OtherPart(rgb, z, _with_specks(inside, z, donor.foreground))
     part = donor.foreground
     return OtherPart(rgb, None, np.ones(shape, np.bool_) if isinstance(part, str) else part)
+
+
+def _with_specks(
+    inside: NDArray[np.bool_], depth: NDArray[np.float32], foreground: Policy | NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return the part with its specks; who marks the part has the last word."""
+    found = with_specks(inside, depth)
+    return found if isinstance(foreground, str) else found & foreground
 
 
 def _distances(depth: NDArray[Any], sign: float, top: float) -> NDArray[np.float32]:

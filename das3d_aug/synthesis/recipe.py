@@ -189,8 +189,6 @@ class Recipe:
         if self.kinds is not None:
             kinds = as_weights("kinds", self.kinds, "crack", lambda name: None if name == SKEWED else kind_named(name))
             object.__setattr__(self, "kinds", kinds)
-            if self.modality == "depth" and all(name != SKEWED and kind_named(name).colour_alone for name in kinds):
-                raise ParameterError(f"kinds {', '.join(kinds)} change colour alone, and there is only depth: add more")
         if self.placement is not None:
             places = as_weights(
                 "placement", self.placement, "edge", lambda name: check_option("placement", name, PLACEMENTS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,35 @@ from das3d_ref.model.inputs import Item, network_input
 
 __all__ = ["ExportedDetector"]
 
-_LARGEST = 2**31  # bytes: what a file of one protobuf message may take
-
 
 class ExportedDetector(Detector):
     """A detector of which the networks are an ONNX file; all else is as in `Detector`, but there is no ``network``.
 
     Attributes
     ----------
+    path : pathlib.Path
     runtime : str
         Of `das3d_ref.deployment.runtimes.RUNTIMES`.
+    header : dict
+        ``config``, ``threshold``, ``depth_range`` and, where there are any, ``good_scores``.
     """
 
     encoder = None
 
-    def __init__(self, run: Run, header: Mapping[str, Any], *, runtime: str) -> None:
-        self.runtime, self.device, self._run = runtime, torch.device("cpu"), run
+    def __init__(self, path: Path, run: Run, header: Mapping[str, Any], *, runtime: str) -> None:
+        self.path, self.runtime, self.device, self._run = path, runtime, torch.device("cpu"), run
         self.read(header)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str | None = None) -> Detector:
+        """Not for a file: `open` reads one, and `Detector.load` a folder.
+
+        Raises
+        ------
+        ParameterError
+            Always.
+        """
+        raise ParameterError(f"ExportedDetector.load cannot read {quoted(str(folder))}: use ExportedDetector.open")
 
     @classmethod
     def open(cls, path: str | Path, *, runtime: str = "onnxruntime", threads: int | None = None) -> ExportedDetector:
@@ -63,7 +76,7 @@ class ExportedDetector(Detector):
         if runtime not in RUNTIMES:
             raise ParameterError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
         path = Path(path)
-        data = read_bytes(path, most=_LARGEST)
+        data = read_bytes(path)
         about = _about(path, data)
         try:
             header = {name: about[name] for name in ("config", "threshold", "depth_range")}
@@ -71,22 +84,38 @@ class ExportedDetector(Detector):
                 header["good_scores"] = about["good_scores"]
             config = Config.from_dict(about["config"])
             exact = config.training.precision == "fp32" or config.features.encoder != "none"
-            return cls(_opened(path, data, runtime, threads=threads, exact=exact), header, runtime=runtime)
+            return cls(path, _opened(path, data, runtime, threads=threads, exact=exact), header, runtime=runtime)
         except KeyError as error:
             raise FileError(path, f"has no {error.args[0]}: export the detector again with this das3d") from error
         except ParameterError as error:
             raise FileError(path, str(error)) from error
 
     def anomaly_map(self, item: Item) -> NDArray[np.float32]:
-        """Return the anomaly map of a prepared image, float32, at its size."""
+        """Return the anomaly map of a prepared image, float32, at its size.
+
+        Raises
+        ------
+        FileError
+            If the file's networks do not fit what its metadata says.
+        """
         images = network_input(item, item.sample.rgb, item.sample.depth, self.config)
-        found: NDArray[np.float32] = self._run({name: image[None] for name, image in images.items()})[0, 0]
-        return found
+        with _named(self.path, self.runtime):
+            found = self._run({name: image[None] for name, image in images.items()})
+        if found.shape != (1, 1, *item.sample.shape) or found.dtype != np.float32 or not np.isfinite(found).all():
+            raise FileError(self.path, f"gives no anomaly map of {item.sample.shape}: {found.dtype} {found.shape}")
+        return np.asarray(found[0, 0])
 
 
 def _opened(path: Path, data: bytes, runtime: str, *, threads: int | None, exact: bool) -> Run:
-    try:
+    with _named(path, runtime):
         return open_runtime(runtime, data, threads=threads or torch.get_num_threads(), exact=exact)
+
+
+@contextmanager
+def _named(path: Path, runtime: str) -> Iterator[None]:
+    """Turn what a runtime raises into an error of the file."""
+    try:
+        yield
     except Das3dError:
         raise
     except Exception as error:  # each has classes of its own, that derive from nothing else
@@ -107,8 +136,9 @@ def _about(path: Path, data: bytes) -> dict[str, Any]:
     texts = [entry.value for entry in model.metadata_props if entry.key == METADATA]
     if len(texts) != 1:
         raise FileError(path, "is not a detector of das3d; give a file that das3d-ref export wrote")
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph)):
-        raise FileError(path, "has weights outside the file, which das3d-ref export never writes")
+    outside = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph))
+    if outside or model.functions or model.training_info or model.graph.sparse_initializer:
+        raise FileError(path, "has functions, or weights outside the file, which das3d-ref export never writes")
     about = read_json(path, data=texts[0].encode())
     if about.get("format") != FORMAT:
         raise FileError(path, f"has format {quoted(about.get('format'))}; this das3d reads format {FORMAT}")

@@ -165,7 +165,7 @@ def measure_cost(
     repeats : int
         Measured calls.
     threads : int, optional
-        Of PyTorch and ONNX Runtime; without it, as many as PyTorch has.
+        Of PyTorch, ONNX Runtime and OpenVINO; without it, as many as PyTorch has.
     back_ends : sequence of str
         Of `BACK_ENDS`.  One that cannot run here is not measured, and its row says why.
     progress : callable, optional

@@ -58,7 +58,7 @@ def keep_nothing(folder, kept):
 
 
 def keep_memory(folder, kept):
-    kept.enter_context(contextlib.nullcontext(b"x" * 2**18))
+    kept.enter_context(contextlib.nullcontext(b"x" * 2**21))  # so large that it is memory of its own, not of the heap
 
 
 def keep_a_descriptor(folder, kept):

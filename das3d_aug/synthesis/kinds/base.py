@@ -157,11 +157,6 @@ class DefectKind:
         """Whether it has no height of its own."""
         return self.height == (0.0, 0.0)
 
-    @property
-    def colour_alone(self) -> bool:
-        """Whether depth stays as it is: flat, and nothing moves."""
-        return self.flat and not self.moves
-
 
 def unit(values: NDArray[Any]) -> Field:
     """Cut to 0 … 1."""

@@ -221,7 +221,9 @@ def test_small_is_smaller(tmp_path):
         encode_png(smooth, compression="best")
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint16, np.int32, np.uint8])
+@pytest.mark.parametrize(
+    "dtype", [np.float32, np.float64, np.float16, np.uint16, np.int32, np.uint8, np.int64, np.uint64]
+)
 def test_packed_tiff_keeps_every_bit(tmp_path, dtype):
     bits = RNG.integers(0, 256, (21, 17 * np.dtype(dtype).itemsize), dtype=np.uint8)
     plane = bits.view(dtype)

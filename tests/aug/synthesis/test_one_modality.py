@@ -101,14 +101,3 @@ def test_grey_stays_grey_with_the_luma_of_the_texture(dtype, with_depth):
 def test_bad_arguments(call, said):
     with pytest.raises(ParameterError, match=said):
         call(*pair())
-
-
-def test_kinds_that_change_colour_alone_need_colour():
-    depth = np.full((32, 32), 0.5, np.float32)
-    stains = Recipe.realistic(kinds={"stain": 1})
-    with pytest.raises(ParameterError, match="kinds stain change colour alone, and there is only depth: add more"):
-        synthesize(None, depth, recipe=stains, seed=0, foreground="all")
-    with pytest.raises(ParameterError, match="kinds stain"):
-        Recipe.realistic(kinds={"stain": 1}, modality="depth")
-    for more in ("dent", "shift", "skewed"):
-        Recipe.realistic(kinds={"stain": 1, more: 1}, modality="depth")

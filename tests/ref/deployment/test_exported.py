@@ -126,7 +126,7 @@ def test_what_is_no_detector_is_refused(plain, tmp_path):
 
     for change, settings, reason in (
         (other_key, {}, "is not a detector of das3d"),
-        (outside, {}, "has weights outside the file"),
+        (outside, {}, "has functions, or weights outside the file"),
         (unknown, {}, "cannot be run by onnxruntime: .*Teleport"),
         (lambda model, about: about.pop("config"), {}, "has no config: export the detector again"),
         (None, {"format": 2}, "has format 2; this das3d reads format 1"),
@@ -139,12 +139,48 @@ def test_what_is_no_detector_is_refused(plain, tmp_path):
         with pytest.raises(FileError, match=reason) as caught:
             ExportedDetector.open(path)
         assert caught.value.path == path
+
+    def function(model, about):
+        model.functions.add(name="inner", domain="mine")
+
+    with pytest.raises(FileError, match="has functions, or weights outside the file"):
+        ExportedDetector.open(altered(plain, tmp_path, function))
     for data in (b"", b"\x00" * 50, plain.read_bytes()[:1000]):
         (tmp_path / "cut.onnx").write_bytes(data)
         with pytest.raises(FileError, match=r"is not an ONNX file|is not a detector"):
             ExportedDetector.open(tmp_path / "cut.onnx")
     with pytest.raises(ParameterError, match="runtime must be one of onnxruntime, openvino, got 'tensorrt'"):
         ExportedDetector.open(plain, runtime="tensorrt")
+
+
+def another(graph_shape, name="anomaly_map", given="rgb"):
+    """Return a model of one node, whatever the metadata says of it."""
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Identity", [given], [name])
+    shape = ["batch", *graph_shape]
+    graph = onnx.helper.make_graph([node], "other", [value(given, 1, shape)], [value(name, 1, shape)])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_networks_that_are_not_those_of_the_metadata_are_an_error_of_the_file(runtime, plain, tmp_path):
+    about = onnx.load_from_string(plain.read_bytes()).metadata_props[0].value
+    sample = next(iter(open_dataset(parts()).select(split="test")))
+    path = tmp_path / "other.onnx"
+    for model in (
+        another((3, 48, 48)),
+        another((1, 9, 9)),
+        another((3, 48, 48), given="picture"),
+        another((3, 48, 48), "x"),
+    ):
+        model.metadata_props.add(key=METADATA, value=about)
+        path.write_bytes(model.SerializeToString())
+        with pytest.raises(FileError, match=r"cannot be run by|gives no anomaly map of \(48, 48\)") as caught:
+            ExportedDetector.open(path, runtime=runtime).predict_sample(sample)
+        assert caught.value.path == path
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ParameterError, match=r"use ExportedDetector\.open"):
+        ExportedDetector.load(tmp_path)
 
 
 # Command line
