@@ -26,6 +26,8 @@ def write_atomic(path: str | Path, data: bytes) -> None:
 def write_first(path: str | Path, data: bytes) -> None:
     """Write a file unless there is one: of processes that do so at once, on several machines too, one succeeds.
 
+    On a file system without hard links two that start within the same moment may both write: the later one stays.
+
     Raises
     ------
     FileError
@@ -42,7 +44,8 @@ def write_first(path: str | Path, data: bytes) -> None:
         except FileExistsError:
             pass
         except OSError:  # a file system without hard links
-            partial.replace(path)
+            if not path.exists():
+                partial.replace(path)
     except OSError as error:
         raise FileError(path, f"cannot be written: {error.strerror}") from error
     finally:
