@@ -19,7 +19,7 @@ from ..voice import voice
 
 __all__ = ["predict"]
 
-_RUNTIMES = ("onnxruntime", "openvino")
+_RUNTIMES = ("openvino", "onnxruntime")
 
 
 @click.command()
@@ -39,7 +39,7 @@ _RUNTIMES = ("onnxruntime", "openvino")
     "--backend",
     "runtime",
     type=click.Choice(_RUNTIMES),
-    help="What runs an exported MODEL on the CPU.  [default: onnxruntime]",
+    help="What runs an exported MODEL on the CPU.  [default: openvino]",
 )
 @preparation_options
 @layout_options

@@ -53,13 +53,13 @@ class ExportedDetector(Detector):
         raise ParameterError(f"ExportedDetector.load cannot read {quoted(str(folder))}: use ExportedDetector.open")
 
     @classmethod
-    def open(cls, path: str | Path, *, runtime: str = "onnxruntime", threads: int | None = None) -> ExportedDetector:
+    def open(cls, path: str | Path, *, runtime: str = "openvino", threads: int | None = None) -> ExportedDetector:
         """Read what ``das3d-ref export`` wrote; nothing beside the file is read.
 
         Parameters
         ----------
         path : path
-        runtime : {"onnxruntime", "openvino"}
+        runtime : {"openvino", "onnxruntime"}
             OpenVINO computes in bf16, where the CPU has it, if the detector was to; distances to features never are.
         threads : int, optional
             As many as PyTorch would take without it.

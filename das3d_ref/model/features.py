@@ -14,6 +14,8 @@ The weights are the same for all data; they were chosen on the demo set, on road
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -298,8 +300,10 @@ class _Known(nn.Module):
         return found
 
 
-def _exactly(tensor: Tensor) -> torch.autocast:
+def _exactly(tensor: Tensor) -> AbstractContextManager[Any]:
     """Return the context in which products stay float32: a distance is a small difference of large numbers."""
+    if tensor.is_meta:  # nothing is computed, and autocast knows no such device
+        return nullcontext()
     return torch.autocast(tensor.device.type, enabled=False)
 
 

@@ -127,7 +127,7 @@ def test_what_is_no_detector_is_refused(plain, tmp_path):
     for change, settings, reason in (
         (other_key, {}, "is not a detector of das3d"),
         (outside, {}, "has functions, or weights outside the file"),
-        (unknown, {}, "cannot be run by onnxruntime: .*Teleport"),
+        (unknown, {}, "cannot be run by openvino: .*Teleport"),
         (lambda model, about: about.pop("config"), {}, "has no config: export the detector again"),
         (None, {"format": 2}, "has format 2; this das3d reads format 1"),
         (None, {"threshold": "high"}, "threshold"),
@@ -149,7 +149,7 @@ def test_what_is_no_detector_is_refused(plain, tmp_path):
         (tmp_path / "cut.onnx").write_bytes(data)
         with pytest.raises(FileError, match=r"is not an ONNX file|is not a detector"):
             ExportedDetector.open(tmp_path / "cut.onnx")
-    with pytest.raises(ParameterError, match="runtime must be one of onnxruntime, openvino, got 'tensorrt'"):
+    with pytest.raises(ParameterError, match="runtime must be one of openvino, onnxruntime, got 'tensorrt'"):
         ExportedDetector.open(plain, runtime="tensorrt")
 
 

@@ -13,6 +13,7 @@ from das3d_cli.options import PRESETS as SHOWN
 from das3d_cli.program import Program
 from das3d_cli.ref.cost import _BACK_ENDS
 from das3d_cli.ref.cost import cost as command
+from helpers.encoders import on_features
 from helpers.runs import detector, settings
 
 from das3d_aug.errors import Das3dError, ParameterError
@@ -95,6 +96,13 @@ def test_a_range_of_the_training_images_does_not_matter(no_children):
     header = {**one.header, "depth_range": {"low": 1.0, "high": 2.0, "unit": "raw"}}
     cost = measure_cost(Detector(one.network, header, device=CPU), batches=(1,), repeats=1, back_ends=("eager-fp32",))
     assert cost.rows[0].prediction is not None
+
+
+@pytest.mark.parametrize("mode", ["rgb", "depth", "rgbd"])
+def test_a_detector_on_frozen_features_has_a_cost_too(no_children, mode):
+    cost = measure_cost(untrained(on_features(mode=mode)), batches=(1, 2), repeats=1, back_ends=("eager-bf16",))
+    assert [row.trouble for row in cost.rows] == [None, None]
+    assert cost.operations > cost.parameters > 0
 
 
 # What cannot be measured here
