@@ -16,7 +16,7 @@ from das3d_aug.errors import Das3dError
 __all__ = ["RUNTIMES", "Run", "extra", "open_runtime"]
 
 RUNTIMES = ("openvino", "onnxruntime")
-"""OpenVINO, which also computes in bf16 on CPUs that have instructions for it and is the faster one, and ONNX Runtime."""
+"""OpenVINO, which also computes in bf16 on CPUs that have instructions for it and is faster, and ONNX Runtime."""
 
 Run: TypeAlias = Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float32]]
 """From images, B x C x H x W, to anomaly maps, B x 1 x H x W."""
