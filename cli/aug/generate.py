@@ -25,7 +25,9 @@ __all__ = ["generate", "show_generated"]
     type=click.Choice(["mvtec3d", "folder", "eyecandies", "webdataset"]),
     help="What to write; without it what IN is most like.",
 )
-@click.option("--shard-size", type=click.IntRange(min=1), help="Samples per webdataset shard.  [default: 256]")
+@click.option(
+    "--shard-size", type=click.IntRange(min=1, max=2**15), help="Samples per webdataset shard.  [default: 256]"
+)
 @click.option(
     "--depth-png", type=float, metavar="STEPS", help="Write depth as 16-bit PNG of STEPS per unit (folder, webdataset)."
 )
@@ -87,7 +89,7 @@ def show_generated(summary: Any, elapsed: float, *, after: str | None = None, ag
         warnings=summary.warnings,
         rows=(
             ("format", summary.format),
-            ("left out", counted(summary.left_out, "anomalous source")),
+            *([] if summary.left_out is None else [("left out", counted(summary.left_out, "anomalous source"))]),
             *_rows(breakdown),
         ),
         after=after

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
+from ..language import in_options
 from ..options import FOLDER
 from ..voice import ANEW, voice
-from .generate import show_generated
+from .generate import generate, show_generated
 
 __all__ = ["merge"]
 
@@ -17,7 +20,9 @@ __all__ = ["merge"]
 @click.command()
 @click.argument("out", metavar="OUT", type=FOLDER)
 def merge(out: Path) -> int:
-    """End a run of many tasks: check that all are there and write its manifest.
+    """End a run of many tasks: check that each has ended and write the manifest of what they made.
+
+    It goes by what the tasks say that they made: whether images and shards are still there is not checked.
 
     OUT is the folder that generate wrote with --task and --tasks.
     """
@@ -25,4 +30,11 @@ def merge(out: Path) -> int:
 
     voice().go_on = ANEW
     start = time.perf_counter()
-    return show_generated(run(out), time.perf_counter() - start, again="run the tasks and merge again")
+    merged = run(out)
+    merged = dataclasses.replace(merged, warnings=_in_options(merged.warnings), failures=_in_options(merged.failures))
+    return show_generated(merged, time.perf_counter() - start, again="run the tasks and merge again")
+
+
+def _in_options(found: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return what tasks said, in the options of generate: that is what is run again."""
+    return tuple((about, in_options(reason, generate)) for about, reason in found)

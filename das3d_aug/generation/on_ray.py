@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from das3d_aug.errors import Das3dError, ParameterError
+from das3d_aug.generation.merging import merge
 from das3d_aug.generation.run import generate
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import check_task, merge
+from das3d_aug.generation.tasks import check_task
 
 __all__ = ["generate_on_ray"]
 

@@ -40,7 +40,7 @@ from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, make
 from das3d_aug.generation.planning import batches, present, samples_in, units
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import Division, check_task, remove_parts, write_part
+from das3d_aug.generation.tasks import Division, begin_part, check_task, remove_parts, write_part
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.runs.output_folder import (
@@ -61,6 +61,8 @@ from das3d_aug.synthesis import Policy, Recipe
 from das3d_aug.synthesis.donors import check_takes
 
 __all__ = ["generate"]
+
+_MOST = 2**15  # samples in a shard: its mark, of some 22 values a sample, must stay one that `read_json` reads
 
 
 def generate(
@@ -127,7 +129,7 @@ def generate(
         In "mvtec3d" and "eyecandies" depth of a known unit is in metres.  In the others heights are written as they
         were stored, in their type and scale.
     shard_size : int
-        Samples per shard of "webdataset"; 256 of them take about 90 MB at 256 x 256 pixels.
+        Samples per shard of "webdataset", at most 32768; 256 of them take about 90 MB at 256 x 256 pixels.
     depth_png : float, optional
         Write depth as 16-bit PNG of so many steps per unit, 0 = not measured, in "folder" and "webdataset".  Choose
         steps finer than the recipe's ``mask_threshold``: what is marked must not vanish.
@@ -168,6 +170,8 @@ def generate(
     ):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if shard_size > _MOST:
+        raise ParameterError(f"shard_size must be an integer of at most {_MOST}, got {shard_size}")
     if count is not None and per_image != 1:
         raise ParameterError("count= takes the place of per_image= here; give one of them")
     check_task(task, tasks)
@@ -254,6 +258,8 @@ def generate(
     tally = Tally()
     with sole_writer(out) if tasks is None else joint_writer(out):
         claim(out, source=source, textures=textures, settings=settings, alone=tasks is None)
+        if task is not None and tasks is not None:
+            begin_part(out, task=task, tasks=tasks)
         write_files(out, job.common)
         chosen = choose_donors(entries, seed) if donors else None
         work = batches(job, entries, chosen, asked, mine, tally)

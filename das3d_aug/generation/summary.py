@@ -28,8 +28,8 @@ class Summary:
         The format written.
     written, kept : int
         Samples made by this run, and samples that were complete before it.
-    left_out : int
-        Anomalous samples of the source, which are never used.
+    left_out : int or None
+        Anomalous samples of the source, which are never used; None of a merge that finds all merged before.
     failures : tuple of (path, reason)
         Sources that could not be used, in the order of the listing.
     warnings : tuple of (how many, sentence)
@@ -47,7 +47,7 @@ class Summary:
     format: str
     written: int
     kept: int
-    left_out: int
+    left_out: int | None
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...]
     breakdown: Breakdown
@@ -63,7 +63,7 @@ class Summary:
         layout: str,
         how: str,
         format: str,  # noqa: A002 (the name of the field)
-        left_out: int,
+        left_out: int | None,
         source_warnings: Iterable[tuple[str, str]],
         probability: float,
     ) -> Self:

@@ -1,4 +1,4 @@
-"""One run made by many tasks, on as many machines, and the merge of what they made.
+"""One run made by many tasks, on as many machines, and their parts of the manifest.
 
 The samples of a run are divided into contiguous parts, one a task (`das3d_aug.generation.planning.units`).  The tasks
 share the folder and know nothing of each other.  Each writes the files of its own samples, all of them atomically; the
@@ -7,11 +7,9 @@ header, of which the first one stays and must say the same settings; and last it
 ``manifest/000003-of-000007.jsonl``: a line about the task, then a line for each sample or shard, with the SHA-256 of
 its files and its figures.
 
-A task that is killed leaves no part; run again it makes what is missing.  One that runs twice at once writes the same
-bytes twice.  What killed ones left half-written stays until the merge, which alone can know that nobody writes it.
-
-`merge` takes the parts of one division, those of other numbers of tasks go.  It renames the folder of the parts before
-it removes it, so a kill leaves all of them or none.
+A task removes its own part before it writes anything.  One that is killed leaves none; run again it makes what is
+missing.  One that runs twice at once writes the same bytes twice.  What killed ones left half-written stays until the
+merge, which alone can know that nobody writes it.
 """
 
 from __future__ import annotations
@@ -23,27 +21,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Entry
-from das3d_aug.errors import FileError, ParameterError
-from das3d_aug.files import contained, open_atomic, read_json, sweep_partials
+from das3d_aug.errors import FileError, ParameterError, counted, quoted
+from das3d_aug.files import contained, open_atomic, read_json
 from das3d_aug.generation.breakdown import Collected, figures_of
 from das3d_aug.generation.making import Job, Tally
 from das3d_aug.generation.planning import marks
-from das3d_aug.generation.summary import Summary
-from das3d_aug.runs.output_folder import (
-    HEADER,
-    completed,
-    digest,
-    joint_writer,
-    recorded_settings,
-    write_manifest,
-)
-from das3d_aug.synthesis import Recipe
+from das3d_aug.runs.output_folder import completed, digest
 
-__all__ = ["Division", "check_task", "merge", "remove_parts", "write_part"]
+__all__ = ["Division", "Part", "begin_part", "begun", "check_task", "files_of", "remove_parts", "whole", "write_part"]
 
 _PARTS, _REMOVED = "manifest", ".manifest.removed"
 _DIGITS = 6  # of the number of a task, at least
-_MISREAD = (KeyError, TypeError, ValueError, AttributeError)  # what reading a foreign part raises
+_LONGEST = 600  # characters of the numbers of tasks that have not ended
+_MISREAD = (LookupError, TypeError, ValueError, AttributeError)  # what reading a foreign part raises
 
 
 class Division(NamedTuple):
@@ -53,7 +43,7 @@ class Division(NamedTuple):
     asked: int
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A task's part of the manifest: where it is, and what its first line says."""
 
     path: Path
@@ -72,6 +62,21 @@ def check_task(task: int | None, tasks: int | None) -> None:
         raise ParameterError(
             f"task must be one of 0 … tasks - 1, and both are given or neither, got task={task!r} and tasks={tasks!r}"
         )
+
+
+def begin_part(out: Path, *, task: int, tasks: int) -> None:
+    """Remove what an earlier run of a task said of its samples, which may be written again now."""
+    path = _place(out, task, tasks)
+    try:
+        path.parent.mkdir(exist_ok=True)  # from now on tasks have begun
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(path, f"cannot be written: {error.strerror}") from error
+
+
+def begun(out: Path) -> bool:
+    """Return whether tasks have begun of which there was no merge."""
+    return (out / _PARTS).exists()
 
 
 def write_part(
@@ -94,8 +99,6 @@ def write_part(
         If it cannot be written, or what was complete is so no more.
     """
     collected = Collected()
-    digits = max(_DIGITS, len(str(division.tasks)))
-    path = job.out / _PARTS / f"{task:0{digits}d}-of-{division.tasks:0{digits}d}.jsonl"
     head = {
         "task": task,
         **division._asdict(),
@@ -104,7 +107,7 @@ def write_part(
         "failures": [[position, *tally.failures[position]] for position in sorted(tally.failures)],
         "common": {name: digest(data) for name, data in job.common.items()},
     }
-    with open_atomic(contained(job.out, path)) as stream:
+    with open_atomic(_place(job.out, task, division.tasks)) as stream:
         stream.write(_line(head))
         for mark, indices in marks(job, entries, division.asked, of):
             found = completed(job.out, mark)
@@ -114,58 +117,6 @@ def write_part(
             elif tally.failures.keys().isdisjoint(map(job.source, indices)):
                 raise FileError(job.out / mark, "was there and is gone, while this task ran; run the same task again")
     return collected
-
-
-def merge(out: str | Path) -> Summary:
-    """Write the manifest of a folder that many tasks made, which is that of a single run, and remove their parts.
-
-    Where sources failed, the parts stay: mend the sources, run the tasks again and merge again.
-
-    Parameters
-    ----------
-    out : path
-        The folder that `generate` wrote with ``task`` and ``tasks``.
-
-    Returns
-    -------
-    Summary
-        Of all tasks: ``kept`` counts what they made, and ``written`` is 0.
-
-    Raises
-    ------
-    FileError
-        If tasks have not ended, which are named; if ``out`` has no part, or a damaged one; if a task or another run
-        writes there, or the manifest cannot be written.
-    """
-    out = Path(out)
-    if not (out / HEADER).is_file():
-        raise FileError(out, f"is no folder that generate wrote (no {HEADER})")
-    with joint_writer(out, last=True):
-        settings = recorded_settings(out / HEADER)
-        parts = _whole(out)
-        sweep_partials(out)
-        tally, collected = Tally(), Collected()
-        for part in parts:
-            tally.failures |= part.failures
-            for text, positions in part.warnings.items():
-                tally.warnings.setdefault(text, set()).update(positions)
-        write_manifest(out, _files(parts, collected), settings)
-        tally.kept = collected.samples
-        try:
-            summary = Summary.of(
-                tally,
-                collected,
-                out=out,
-                layout=settings["layout"],
-                format=settings["format"],
-                probability=Recipe.from_dict(settings["recipe"]).probability,
-                **parts[0].about,
-            )
-        except _MISREAD as error:
-            raise FileError(out / HEADER, f"is not of generate: {type(error).__name__} {error}") from error
-        if not tally.failures:
-            remove_parts(out)
-    return summary
 
 
 def remove_parts(out: Path) -> None:
@@ -180,29 +131,29 @@ def remove_parts(out: Path) -> None:
         raise FileError(parts, f"cannot be removed: {error.strerror}") from error
 
 
-def _whole(out: Path) -> list[_Part]:
+def whole(out: Path) -> list[Part]:
     """Return the parts of a division of which all are there, in order: of most samples, then of fewest failures."""
-    found: dict[Division, dict[int, _Part]] = {}
+    found: dict[Division, dict[int, Part]] = {}
     for path in sorted((out / _PARTS).glob("*.jsonl")):
         part = _part(path)
         found.setdefault(part.division, {})[part.task] = part
     if not found:
         raise FileError(out, "has no part of a task to merge: run generate with a task and tasks first")
-    whole = [of for of, parts in found.items() if len(parts) == of.tasks]
-    if not whole:
+    complete = [of for of, parts in found.items() if len(parts) == of.tasks]
+    if not complete:
         nearest = max(found, key=lambda of: (of.asked, len(found[of]) / of.tasks))
         missing = _numbers(_gaps(sorted(found[nearest]), nearest.tasks))
         raise FileError(out, f"tasks {missing} of {nearest.tasks} have not ended: run them, then merge again")
-    best = max(whole, key=lambda of: (of.asked, -sum(len(part.failures) for part in found[of].values())))
+    best = max(complete, key=lambda of: (of.asked, -sum(len(part.failures) for part in found[of].values())))
     return [found[best][task] for task in sorted(found[best])]
 
 
-def _part(path: Path) -> _Part:
+def _part(path: Path) -> Part:
     """Read the first line of a part."""
     head = next(_lines(path))
     try:
         about = head["about"]
-        return _Part(
+        return Part(
             path=path,
             division=Division(int(head["tasks"]), int(head["asked"])),
             task=int(head["task"]),
@@ -219,7 +170,7 @@ def _part(path: Path) -> _Part:
         raise _damaged(path, error) from error
 
 
-def _files(parts: Iterable[_Part], collected: Collected) -> Iterator[tuple[str, str]]:
+def files_of(parts: Iterable[Part], collected: Collected) -> Iterator[tuple[str, str]]:
     """Yield path and SHA-256 of every file, those that all samples share first; collect the figures."""
     for number, part in enumerate(parts):
         lines = _lines(part.path)
@@ -228,10 +179,26 @@ def _files(parts: Iterable[_Part], collected: Collected) -> Iterator[tuple[str, 
             if number == 0:
                 yield from part.common.items()
             for line in lines:
-                yield from line["sha256"].items()
+                files = line["sha256"]
+                _check_mark(part, *list(files.items())[-1])
+                yield from files.items()
                 collected.add(line)
         except _MISREAD as error:
             raise _damaged(part.path, error) from error
+
+
+def _check_mark(part: Part, mark: str, said: str) -> None:
+    """Refuse a part that is older than a sample or shard of it."""
+    try:
+        if digest((part.path.parent.parent / mark).read_bytes()) == said:
+            return
+    except OSError:
+        pass
+    raise FileError(
+        part.path,
+        f"{quoted(mark)} was written again since, or is gone; run task {part.task} of {part.division.tasks} again, or "
+        "remove this part, then merge again",
+    )
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -240,17 +207,29 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             empty = True
             for line in stream:
                 empty = False
-                yield read_json(path, data=line)
+                yield _read(path, line)
     except OSError as error:
         raise FileError(path, f"cannot be read: {error.strerror}") from error
     if empty:
         raise FileError(path, "is empty; remove it and run its task again")
 
 
+def _read(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        return read_json(path, data=line)
+    except FileError as error:
+        raise FileError(path, f"{error.reason}; remove it and run its task again") from error
+
+
 def _damaged(path: Path, error: Exception) -> FileError:
     return FileError(
         path, f"is no part of a manifest ({type(error).__name__} {error}); remove it and run its task again"
     )
+
+
+def _place(out: Path, task: int, tasks: int) -> Path:
+    digits = max(_DIGITS, len(str(tasks)))
+    return contained(out, out / _PARTS / f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl")
 
 
 def _line(value: Any) -> bytes:
@@ -267,5 +246,12 @@ def _gaps(there: Sequence[int], count: int) -> Iterator[range]:
 
 
 def _numbers(runs: Iterable[range]) -> str:
-    """Return numbers as Slurm takes them: ``0-3,7``."""
-    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+    """Return numbers as Slurm takes them, ``0-3,7``, and how many more there are than fit into a line."""
+    said, more = "", 0
+    for run in runs:
+        text = str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
+        if more or len(said) + len(text) > _LONGEST:
+            more += len(run)
+        else:
+            said = f"{said},{text}" if said else text
+    return f"{said} and {counted(more, 'more task')}" if more else said

@@ -36,6 +36,7 @@ __all__ = [
     "keep_apart",
     "listed",
     "listing_digest",
+    "manifest_files",
     "recorded_settings",
     "remove_mark",
     "sole_writer",
@@ -269,6 +270,29 @@ def write_manifest(out: Path, files: Iterable[tuple[str, str]], settings: dict[s
             stream.write(before + f"  {json.dumps(path, ensure_ascii=False)}: {json.dumps(found)}".encode())
             before = b",\n"
         stream.write(b"{}\n}\n" if before == b"{\n" else b"\n }\n}\n")
+
+
+def manifest_files(out: Path, settings: Mapping[str, Any]) -> Iterator[str] | None:
+    """Return the paths that a manifest of these settings lists, in order, read a line at a time; None without one."""
+    head = to_json({"format": FORMAT, "settings": settings, "sha256": {}}).removesuffix(b"{}\n}\n")
+    try:
+        with (out / _MANIFEST).open("rb") as stream:
+            if stream.read(len(head)) != head:
+                return None
+    except OSError:
+        return None
+    return _paths(out / _MANIFEST, len(head))
+
+
+def _paths(path: Path, start: int) -> Iterator[str]:
+    with path.open("rb") as stream:
+        stream.seek(start)
+        for line in stream:
+            if line.startswith(b'  "'):
+                try:
+                    yield from json.loads(b"{" + line.rstrip(b",\n") + b"}")
+                except ValueError as error:
+                    raise FileError(path, "is damaged; remove it, then merge again") from error
 
 
 def digest(data: bytes) -> str:

@@ -304,6 +304,7 @@ def test_formats_and_a_replayed_sample_of_a_shard(parts: Path, tmp_path: Path) -
     assert again.exit_code == 0, again.output
     assert len(list((tmp_path / "again").glob("000005.*"))) == 6
     error_line(run("replay", out / "shard-000001.tar"), "sample must be given")
+    error_line(run("generate", parts, "--out", tmp_path / "x", "--shard-size", 2**15 + 1), "1<=x<=32768")
     error_line(run("generate", parts, "--out", tmp_path / "other", "--format", "zip"), "'zip'")
 
 
@@ -350,6 +351,16 @@ def test_tasks_and_their_merge(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "1 source failed; mend what fails and run the tasks and merge again" in " ".join(done.stdout.split())
     assert done.stderr.count("is empty, it has no byte") == 1
+
+
+def test_merge_speaks_in_the_options_of_generate(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("area = [0.0005, 0.0006]\n")
+    options = ("--recipe", recipe, "--count", 3, "--task", 0, "--tasks", 1)
+    said = run("generate", parts, "--out", out, *options).stderr
+    assert "take a larger --size" in said
+    assert run("merge", out).stderr == said
 
 
 def test_what_is_odd_about_the_depth_is_said_once_and_named_numbers_are_not(tmp_path: Path) -> None:

@@ -320,6 +320,11 @@ def test_counts_are_checked(tmp_path: Path, name: str) -> None:
         generate(tmp_path, tmp_path / "out", **{name: -1})
 
 
+def test_a_shard_has_no_more_samples_than_its_mark_can_name(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="shard_size must be an integer of at most 32768, got 32769"):
+        generate(tmp_path, tmp_path / "out", shard_size=2**15 + 1)
+
+
 def test_a_folder_without_normal_samples_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(Das3dError):

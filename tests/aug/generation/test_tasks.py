@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,6 +128,7 @@ def test_missing_tasks_are_named_as_slurm_takes_them(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"is no folder that generate wrote"):
         merge(tmp_path)
     generate(parts, out, recipe=RECIPE, limit=1)
+    (out / "manifest.json").unlink()
     with pytest.raises(FileError, match=r"has no part of a task to merge: run generate"):
         merge(out)
     make(parts, out, 9, only=[3, 6], recipe=RECIPE)
@@ -134,6 +136,101 @@ def test_missing_tasks_are_named_as_slurm_takes_them(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"tasks 0-2,4-5,7-8 of 9 have not ended"):
         merge(out)
     assert tree(out) == before
+
+
+def test_of_many_missing_tasks_whole_ranges_are_named(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    make(parts, out, 1000, only=[1], recipe=RECIPE, count=1000, limit=1)
+    said = (out / "manifest/000001-of-001000.jsonl").read_text()
+    for task in range(1, 1000, 2):
+        path = out / f"manifest/{task:06d}-of-001000.jsonl"
+        path.write_text(said.replace('"task": 1,', f'"task": {task},', 1))
+    with pytest.raises(FileError) as caught:
+        merge(out)
+    said = r"tasks ([\d,]+) and (\d+) more tasks of 1000 have not ended: run them, then merge again"
+    match = re.fullmatch(said, caught.value.reason)
+    assert match is not None
+    numbers = [int(number) for number in match[1].split(",")]
+    assert numbers == list(range(0, 1000, 2))[: len(numbers)]
+    assert len(numbers) + int(match[2]) == 500
+
+
+def test_a_task_that_starts_again_takes_back_its_part(tmp_path: Path) -> None:
+    """Killed after it wrote a shard again, which lacked a source, and before it said so."""
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    settings: dict[str, Any] = {"recipe": RECIPE, "format": "webdataset", "shard_size": 3}
+    victim = parts / "depth/p1.tiff"
+    good = victim.read_bytes()
+    victim.write_bytes(good[:100])
+    make(parts, out, 1, **settings)
+    victim.write_bytes(good)
+
+    def killed(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate(parts, out, task=0, tasks=1, progress=killed, **settings)
+    with pytest.raises(FileError, match=r"has no part of a task"):
+        merge(out)
+
+
+def test_a_part_that_is_older_than_its_shard_is_refused(tmp_path: Path) -> None:
+    """A task of another division has written the shard again, with more samples."""
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    settings: dict[str, Any] = {"recipe": RECIPE, "per_image": 4, "format": "webdataset", "shard_size": 4}
+    generate(parts, tmp_path / "whole", **settings)
+    make(parts, out, 2, limit=6, **settings)
+    make(parts, out, 3, only=[1], **settings)
+    with pytest.raises(
+        FileError, match=r"'shard-000001.json' was written again since, or is gone; run task 1 of 2"
+    ) as e:
+        merge(out)
+    assert e.value.path == out / "manifest/000001-of-000002.jsonl"
+    assert not (out / "manifest.json").exists()
+    make(parts, out, 3, only=[0, 2], **settings)
+    merge(out)
+    assert tree(out) == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("written_as", ["folder", "webdataset"])
+def test_what_was_merged_before_is_merged(tmp_path: Path, written_as: str) -> None:
+    parts, out = write_folder(tmp_path / "parts", camera=True), tmp_path / "out"
+    settings: dict[str, Any] = {"recipe": MIXED, "per_image": 2, "format": written_as, "shard_size": 2}
+    make(parts, out, 2, **settings)
+    first, before = merge(out), tree(out)
+    put(out / ".manifest.removed/000000-of-000002.jsonl", b"left by a kill")
+    again = merge(out)
+    assert tree(out) == before
+    assert not (out / ".manifest.removed").exists()
+    assert replace(again, how=first.how, left_out=first.left_out) == first
+    generate(parts, out, task=0, tasks=2, **settings)
+    with pytest.raises(FileError, match=r"tasks 1 of 2 have not ended"):
+        merge(out)
+    (out / "manifest/000000-of-000002.jsonl").unlink()  # begun, none has ended
+    with pytest.raises(FileError, match=r"has no part of a task"):
+        merge(out)
+    (out / "manifest").rmdir()
+    victim = next(out.rglob("*1.json" if written_as == "webdataset" else "recipes/**/*.json"))
+    victim.unlink()
+    with pytest.raises(FileError, match=r"is in manifest.json and is gone or damaged; run generate again") as caught:
+        merge(out)
+    assert caught.value.path == victim
+
+
+@pytest.mark.parametrize("written_as", ["folder", "webdataset"])
+def test_limited_tasks_do_not_drop_what_the_manifest_lists(tmp_path: Path, written_as: str) -> None:
+    parts, out = write_folder(tmp_path / "parts", camera=True), tmp_path / "out"
+    settings: dict[str, Any] = {"recipe": RECIPE, "per_image": 2, "format": written_as, "shard_size": 1}
+    generate(parts, out, **settings)
+    whole = tree(out)
+    make(parts, out, 2, limit=4, **settings)
+    before = tree(out)
+    with pytest.raises(FileError, match=r"is there beyond the first 4 samples, .* run tasks without that limit, then"):
+        merge(out)
+    assert tree(out) == before
+    make(parts, out, 2, **settings)
+    merge(out)
+    assert tree(out) == whole
 
 
 @pytest.mark.parametrize("given", [(0, None), (None, 3), (3, 3), (-1, 3), (0, 0), (0.5, 3), ("0", 3)], ids=str)
@@ -218,6 +315,7 @@ def test_a_damaged_part_is_named(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(FileError) as caught:
         merge(out)
     assert caught.value.path == part
+    assert "remove it and run its task again" in caught.value.reason
 
 
 @pytest.mark.parametrize("written_as", ["folder", "webdataset"])
