@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -56,15 +57,22 @@ def _onnxruntime(model: bytes | Path, threads: int, exact: bool) -> Run:
 
 
 def _openvino(model: bytes | Path, threads: int, exact: bool) -> Run:
-    with _unheard():
-        import openvino  # lazily: an extra
-
     settings: dict[str, Any] = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     if exact:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
-    core = openvino.Core()
+    with _unheard():
+        import openvino  # noqa: F401 (lazily: an extra)
+    core = _core()
     request = core.compile_model(core.read_model(model), "CPU", settings).create_infer_request()
     return lambda images: np.array(request.infer(dict(images))["anomaly_map"])  # a copy: the next call writes over it
+
+
+@functools.cache
+def _core() -> Any:
+    """Return OpenVINO's core, one for the whole process: what it has loaded must outlive all that runs on it."""
+    import openvino
+
+    return openvino.Core()
 
 
 @contextmanager
