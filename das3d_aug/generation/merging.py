@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from das3d_aug.errors import FileError, quoted
-from das3d_aug.files import sweep_partials
+from das3d_aug.files import contained, sweep_partials
 from das3d_aug.generation.breakdown import Collected
 from das3d_aug.generation.formats import FORMATS
 from das3d_aug.generation.making import Tally
@@ -88,7 +88,7 @@ def _merge(out: Path, settings: dict[str, Any]) -> Summary:
 def _merged_before(out: Path, settings: Mapping[str, Any], listed: Iterable[str]) -> Summary:
     """Remove what a merge left that was killed after its manifest was written; sum up what that lists."""
     tally, collected = Tally(), Collected()
-    for mark in _marks_in(settings, listed):
+    for mark in _marks_in(out, settings, listed):
         found = completed(out, mark)
         if found is None:
             raise FileError(out / mark, "is in manifest.json and is gone or damaged; run generate again")
@@ -117,7 +117,7 @@ def _summary(out: Path, settings: Mapping[str, Any], tally: Tally, collected: Co
 
 def _check_limit(out: Path, settings: Mapping[str, Any], parts: Sequence[Part]) -> None:
     """Refuse a manifest without what is there and in the one before: the tasks were limited, and that was not."""
-    left = set(_marks_in(settings, manifest_files(out, settings) or ()))
+    left = set(_marks_in(out, settings, manifest_files(out, settings) or ()))
     for path, _ in files_of(parts, Collected()) if left else ():
         left.discard(path)
     if beyond := next((mark for mark in sorted(left) if completed(out, mark) is not None), None):
@@ -126,6 +126,9 @@ def _check_limit(out: Path, settings: Mapping[str, Any], parts: Sequence[Part]) 
         raise FileError(out / beyond, f"{reason}, then merge again")
 
 
-def _marks_in(settings: Mapping[str, Any], paths: Iterable[str]) -> Iterator[str]:
+def _marks_in(out: Path, settings: Mapping[str, Any], paths: Iterable[str]) -> Iterator[str]:
     start = FORMATS[settings["format"]].recipes or "shard-"
-    return (path for path in paths if path.startswith(start) and path.endswith(".json"))
+    for path in paths:
+        if path.startswith(start) and path.endswith(".json"):
+            contained(out, out / path)
+            yield path

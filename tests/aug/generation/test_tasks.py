@@ -24,6 +24,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation import generate, merge, planning
 from das3d_aug.generation.formats import FORMATS
 from das3d_aug.generation.making import Job
+from das3d_aug.runs.output_folder import digest
 from das3d_aug.synthesis import Recipe
 
 BUSY = "another run is writing here"
@@ -370,3 +371,27 @@ def test_parts_are_disjoint_and_make_the_whole() -> None:
         parts = [planning.units(job, asked, task=task, tasks=tasks) for task in range(tasks)]
         assert [unit for part in parts for unit in part] == list(planning.units(job, asked))
         assert sum(planning.samples_in(job, asked, part) for part in parts) == asked
+
+
+def test_a_merge_looks_at_nothing_outside_the_folder(tmp_path: Path) -> None:
+    """What a part, or an older manifest, lists is not its own."""
+    source, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    make(source, out, 1, recipe=RECIPE)
+    secret = tmp_path / "secret.json"
+    put(secret, b"{}")
+    (part,) = (out / "manifest").iterdir()
+    head, *lines = part.read_bytes().splitlines()
+    line = json.loads(lines[0])
+    mark, _ = list(line["sha256"].items())[-1]
+    named = f"recipes/../../{secret.name}"
+    line["sha256"] = {named: digest(secret.read_bytes())}
+    part.write_bytes(b"\n".join((head, json.dumps(line).encode(), *lines[1:])) + b"\n")
+    with pytest.raises(FileError, match="leads outside"):
+        merge(out)
+    assert not (out / "manifest.json").exists()
+    part.write_bytes(b"\n".join((head, *lines)) + b"\n")
+    merge(out)
+    manifest = out / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(mark.encode(), named.encode()))
+    with pytest.raises(FileError, match="leads outside"):
+        merge(out)
