@@ -38,7 +38,8 @@ def app_of(detector: Detector, *, most: int = 2**26) -> FastAPI:
                 found = detector.predict_sample(sample := read_pair(**paths, unit=unit, mode=detector.config.mode))
             except Das3dError as error:
                 raise HTTPException(422, str(error).replace(f"{folder}/", "")) from error
-        return {"score": found.score, "anomalous": bool(found.label), "p_value": found.p_value, "odd": sample.warnings}
+        verdict = {"score": found.score, "anomalous": bool(found.label), "p_value": found.p_value}
+        return {**verdict, "unlike": found.unlike, "odd": sample.warnings}
 
     @app.exception_handler(RequestValidationError)
     def refuse(request: Request, error: RequestValidationError) -> JSONResponse:

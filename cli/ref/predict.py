@@ -54,6 +54,7 @@ def predict(
     from das3d_aug.datasets import open_dataset
     from das3d_aug.errors import counted
     from das3d_ref.evaluation import predict_all, predict_pair
+    from das3d_ref.model.score import otherwise_taken
 
     otherwise = given({name: options.pop(name) for name in ("foreground", "distance", "fallback")})
     chosen = given(options)
@@ -72,6 +73,9 @@ def predict(
     said.warn(found.warnings)
     said.fail(found.failures)
     said.tell(out=out, images=count, judged=found.judged, anomalous=found.anomalous, threshold=detector.threshold)
+    said.tell(unlike=found.unlike)
+    if detector.floors is not None and (sentence := otherwise_taken(detector.floors, found.unlike, found.judged)):
+        said.warn([(str(source), sentence)])
     said.say(
         f"{out}: {found.judged} of {counted(count, 'image')} judged, {found.anomalous} anomalous (score above "
         f"{detector.threshold:.4f}); see predictions.jsonl and overlays/"

@@ -16,7 +16,7 @@ The file's metadata has, under `METADATA`, a JSON object with all else that a ve
     ``low`` and ``high``, which become 0 and 1, and their ``unit``; null: every image has its own.
 ``score_window``, ``threshold``
     An image is anomalous if the largest mean over squares of this side is above the threshold.
-``config``, ``good_scores``
+``config``, ``good_scores``, ``good_floors``
     The whole configuration, and the scores of good images on which the threshold rests, null where none were kept: with
     them `das3d_ref.deployment.exported` judges as the detector does.
 """
@@ -157,6 +157,7 @@ def _metadata(detector: Detector, config: Config) -> dict[str, Any]:
         "threshold": detector.threshold,
         "config": _elsewhere(config).to_dict(),
         "good_scores": None if detector.calibration is None else detector.calibration.scores,
+        "good_floors": None if detector.floors is None else detector.floors.scores,
     }
 
 

@@ -32,7 +32,7 @@ class ExportedDetector(Detector):
     runtime : str
         Of `das3d_ref.deployment.runtimes.RUNTIMES`.
     header : dict
-        ``config``, ``threshold``, ``depth_range`` and, where there are any, ``good_scores``.
+        ``config``, ``threshold``, ``depth_range`` and, where there are any, ``good_scores`` and ``good_floors``.
     """
 
     encoder = None
@@ -80,8 +80,7 @@ class ExportedDetector(Detector):
         about = _about(path, data)
         try:
             header = {name: about[name] for name in ("config", "threshold", "depth_range")}
-            if about["good_scores"] is not None:
-                header["good_scores"] = about["good_scores"]
+            header |= {name: about[name] for name in ("good_scores", "good_floors") if about.get(name) is not None}
             config = Config.from_dict(about["config"])
             exact = config.training.precision == "fp32" or config.features.encoder != "none"
             return cls(path, _opened(path, data, runtime, threads=threads, exact=exact), header, runtime=runtime)

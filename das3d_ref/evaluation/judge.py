@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from das3d_ref.evaluation.record import Evaluation
 from das3d_ref.metrics import REPLICATES, Measured, mark, measure
 from das3d_ref.model import Detector
 from das3d_ref.model.inputs import DepthRange, Item
-from das3d_ref.model.score import image_score
+from das3d_ref.model.score import image_score, otherwise_taken
 from das3d_ref.training import Source
 from das3d_ref.training.run_folder import digest_of
 
@@ -74,12 +75,19 @@ def evaluate(
         If ``out`` cannot be written, or is in the data set's folder.
     """
     found = unseen(source, detector)
+    unlike: list[bool | None] = []
+
+    def find(item: Item) -> NDArray[np.float32]:
+        anomaly_map = detector.anomaly_map(item)
+        unlike.append(detector.unlike(item, anomaly_map))
+        return anomaly_map
+
     notes = {} if detector.expected is None else {"false positives expected": str(detector.expected)}
     if left_out := len(source.test) - len(found.test):
         notes["left out"] = f"{counted(left_out, 'test image')} that the detector has learnt from"
-    return judge_maps(
+    evaluation = judge_maps(
         found,
-        detector.anomaly_map,
+        find,
         window=detector.config.score.window,
         depth_range=detector.depth_range,
         threshold=detector.threshold,
@@ -88,6 +96,13 @@ def evaluate(
         as_published=as_published,
         progress=progress,
     )
+    good = [odd for entry, odd in zip(found.test, unlike, strict=True) if not entry.label]
+    if good and detector.floors is not None:
+        odd = sum(map(bool, good))
+        evaluation.protocol["unlike those of the training all over"] = f"{odd} of {len(good)} good test images"
+        if sentence := otherwise_taken(detector.floors, odd, len(good), what="good test image"):
+            warnings.warn(sentence, stacklevel=2)
+    return evaluation
 
 
 def unseen(source: Source, detector: Detector) -> Source:

@@ -47,12 +47,15 @@ class Verdicts:
         Images that were judged in spite of something, such as a background that was kept; what is there and not used.
     judged, anomalous : int
         How many could, and how many of these are anomalous.
+    unlike : int
+        How many of these stand out all over (`das3d_ref.model.Prediction`).
     """
 
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...] = ()
     judged: int
     anomalous: int
+    unlike: int = 0
 
 
 def read_pair(
@@ -132,7 +135,7 @@ def predict_all(detector: Detector, dataset: Dataset, out: Path, *, progress: Pr
 
     Into ``out`` go ``maps/<key>.tiff`` (float32, the size of the image), ``overlays/<key>.png`` and, in the end,
     ``predictions.jsonl``: a line an image with ``key``, ``score``, ``p_value``, ``threshold``, ``label`` (0 normal, 1
-    anomalous) and ``verdict`` (that in a word), or ``key`` and ``error``.
+    anomalous), ``verdict`` (that in a word) and ``unlike``, or ``key`` and ``error``.
 
     Parameters
     ----------
@@ -172,7 +175,7 @@ def _predict(
 ) -> Verdicts:
     failures: list[tuple[str, str]] = []
     odd: list[tuple[str, str]] = []
-    anomalous = 0
+    anomalous = unlike = 0
     with open_atomic(out / "predictions.jsonl") as lines:
         for number, (key, read) in enumerate(samples.items(), start=1):
             line: dict[str, Any] = {"key": key}
@@ -188,12 +191,14 @@ def _predict(
                 line["error"] = reason
             else:
                 anomalous += found.label
+                unlike += bool(found.unlike)
                 line |= {
                     "score": found.score,
                     "p_value": found.p_value,
                     "threshold": detector.threshold,
                     "label": int(found.label),
                     "verdict": "anomalous" if found.label else "normal",
+                    "unlike": found.unlike,
                 }
                 files = {
                     map_name(key): encode_tiff(found.anomaly_map),
@@ -204,7 +209,11 @@ def _predict(
             if progress is not None:
                 progress(number, len(samples))
     return Verdicts(
-        failures=tuple(failures), warnings=tuple(odd), judged=len(samples) - len(failures), anomalous=anomalous
+        failures=tuple(failures),
+        warnings=tuple(odd),
+        judged=len(samples) - len(failures),
+        anomalous=anomalous,
+        unlike=unlike,
     )
 
 

@@ -30,7 +30,7 @@ from das3d_ref.model.encoder import Encoder
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import DepthRange, Item, as_item, check_seen, depth_channels, network_input, preparation_of
 from das3d_ref.model.networks import DAS3DNetwork
-from das3d_ref.model.score import Calibration, FalsePositives, image_score
+from das3d_ref.model.score import Calibration, FalsePositives, image_floor, image_score
 
 __all__ = ["Detector", "Prediction", "anomaly_map", "autocast", "build_network", "versions"]
 
@@ -50,12 +50,16 @@ class Prediction:
     p_value : float or None
         How usual so high a score is among good images, which means the same for every part and detector
         (`das3d_ref.model.score.Calibration.p_value`); None if the detector keeps no scores of good images.
+    unlike : bool or None
+        Whether the image stands out all over, as no good validation image did: light, focus, noise, distance or part
+        may have changed, rather than that there is a defect (`das3d_ref.model.score.image_floor`).  None as above.
     """
 
     score: float
     label: bool
     anomaly_map: NDArray[np.float32]
     p_value: float | None = None
+    unlike: bool | None = None
 
     def __repr__(self) -> str:
         height, width = self.anomaly_map.shape
@@ -75,8 +79,9 @@ class Detector:
     config : Config
     threshold : float
         Scores above it are anomalous.
-    calibration : Calibration or None
-        Scores of the good validation images; None if it was trained before they were kept.
+    calibration, floors : Calibration or None
+        Scores of the good validation images, and what their maps nowhere fall below; None if it was trained before
+        they were kept.
     depth_range : DepthRange or None
         Of the training images, which becomes (0, 1); None: every image has its own.
     header : dict
@@ -96,6 +101,7 @@ class Detector:
         self.config = Config.from_dict(header["config"])
         self.threshold = check_finite("threshold", header["threshold"])
         self.calibration = Calibration(header["good_scores"]) if "good_scores" in header else None
+        self.floors = Calibration(header["good_floors"], name="good_floors") if "good_floors" in header else None
         span = header["depth_range"]
         try:
             self.depth_range = None if span is None else DepthRange(**span)
@@ -246,7 +252,8 @@ class Detector:
         """Judge a sample of any data set; as `predict`."""
         check_seen(sample.rgb, sample.depth, self.config)
         settings = preparation_of(self.config)
-        small = self.anomaly_map(as_item(prepare_sample(sample, settings), self.depth_range))
+        item = as_item(prepare_sample(sample, settings), self.depth_range)
+        small = self.anomaly_map(item)
         score = image_score(small, self.config.score.window)
         height, width = sample.shape
         side, top, left = padded_square(height, width)
@@ -255,7 +262,13 @@ class Detector:
         if settings.pad:
             full = full[top : top + height, left : left + width].copy()
         usual = None if self.calibration is None else self.calibration.p_value(score)
-        return Prediction(score, score > self.threshold, full, usual)
+        return Prediction(score, score > self.threshold, full, usual, self.unlike(item, small))
+
+    def unlike(self, item: Item, anomaly_map: NDArray[np.float32]) -> bool | None:
+        """Return whether the map of a prepared image stands out all over, as no good validation image's did."""
+        if self.floors is None:
+            return None
+        return image_floor(anomaly_map, item.sample.foreground) > self.floors.scores[-1]
 
     def anomaly_map(self, item: Item) -> NDArray[np.float32]:
         """Return the anomaly map of a prepared image, float32, at its size."""

@@ -6,7 +6,8 @@ The threshold is that of split conformal prediction,
 
 A new good image is above it with probability (n + 1 - k) / (n + 1), at most a where n is large enough (Vovk et al.
 2005; Angelopoulos & Bates 2023, section 1).  Of one threshold the share of good images above it is Beta(n + 1 - k, k).
-Both hold for images that are like those that were scored: the same parts, camera and light.
+Both hold for images that are like those that were scored: the same parts, camera and light.  Whether they are is told
+from the floor of their maps: a defect raises a part of a map, another light, focus, noise or part raises all of it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from das3d_aug._arguments import check_finite
-from das3d_aug.errors import ParameterError, quoted
+from das3d_aug.errors import ParameterError, counted, quoted
 
-__all__ = ["Calibration", "FalsePositives", "image_score"]
+__all__ = ["Calibration", "FalsePositives", "image_floor", "image_score", "otherwise_taken"]
+
+_FLOOR = 0.1  # of the part, since a defect may cover most of it
+_SHARE, _CHANCE = 0.2, 0.01  # of the images that stand out all over, and of so many by chance: then it is said
 
 
 def image_score(anomaly_map: NDArray[np.float32], window: int) -> float:
@@ -32,6 +36,22 @@ def image_score(anomaly_map: NDArray[np.float32], window: int) -> float:
     side = min(window, height, width)
     means = cv2.blur(anomaly_map, (side, side), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
     return float(means[: height - side + 1, : width - side + 1].max())
+
+
+def image_floor(anomaly_map: NDArray[np.float32], part: NDArray[np.bool_] | None) -> float:
+    """Return what nine tenths of the part's pixels exceed, of all pixels without a part."""
+    inside = anomaly_map if part is None or not part.any() else anomaly_map[part]
+    return float(np.quantile(inside, _FLOOR))
+
+
+def otherwise_taken(floors: Calibration, unlike: int, of: int, *, what: str = "image") -> str | None:
+    """Return a sentence if too many images to be chance have a floor above those of all good validation images."""
+    if unlike < _SHARE * of or floors.chance(unlike, of) > _CHANCE:
+        return None
+    return (
+        f"{unlike} of {counted(of, what)} differ from the training's all over, not in one place: if light, focus, "
+        "noise, distance or part have changed, verdicts mean little; train with good images such as these too"
+    )
 
 
 class FalsePositives(NamedTuple):
@@ -53,6 +73,8 @@ class Calibration:
     ----------
     scores : iterable of float
         At least one.
+    name : str
+        What errors call them.
 
     Raises
     ------
@@ -60,12 +82,12 @@ class Calibration:
         If there is none, or one is not a finite number.
     """
 
-    def __init__(self, scores: Iterable[float]) -> None:
+    def __init__(self, scores: Iterable[float], *, name: str = "good_scores") -> None:
         if isinstance(scores, str | Mapping) or not isinstance(scores, Iterable):
-            raise ParameterError(f"good_scores must be a list of numbers, got {quoted(scores)}")
-        self.scores = sorted(check_finite("good_scores", score) for score in scores)
+            raise ParameterError(f"{name} must be a list of numbers, got {quoted(scores)}")
+        self.scores = sorted(check_finite(name, score) for score in scores)
         if not self.scores:
-            raise ParameterError("good_scores must be at least one number, got none")
+            raise ParameterError(f"{name} must be at least one number, got none")
 
     def threshold(self, false_positives: float) -> float:
         """Return the lowest score above which at most this share of new good images is expected.
@@ -96,6 +118,14 @@ class Calibration:
             return FalsePositives(1.0, 0.0, 1.0)
         low, high = (float(betaincinv(above, rank, part)) for part in (0.05, 0.95))
         return FalsePositives(above / (count + 1), low, high)
+
+    def chance(self, above: int, of: int) -> float:
+        """Return how likely so many of new good images, or more, are above all scores that are known.
+
+        The highest of all images, known and new, are then new ones; each is as likely to be any of them.
+        """
+        known = len(self.scores)
+        return math.prod((of - k) / (known + of - k) for k in range(above))
 
     def p_value(self, score: float) -> float:
         """Return the conformal p-value of a score, 1 / (n + 1) … 1: how usual so high a score is among good images.

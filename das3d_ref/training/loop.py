@@ -29,6 +29,7 @@ from das3d_ref.model.detector import autocast, build_network, versions
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.losses import total_loss
 from das3d_ref.model.networks import Output
+from das3d_ref.model.score import Calibration
 from das3d_ref.training.examples import EncodedAnomalies, Example, SyntheticAnomalies, check_items
 from das3d_ref.training.few_shot import MixedAnomalies, RealAnomalies
 from das3d_ref.training.images import Source
@@ -270,7 +271,7 @@ class Trainer:
         if self.whole is not None:
             network = self.whole = self.validation.calibrated(self.whole, network)
         try:
-            found, good = self.validation.judge(network)
+            found, scores, floors = self.validation.judge(network)
         except FloatingPointError as error:
             self._stop(f"{error} after step {self.step}")
         if found["AP"] > self.best - _TIE:
@@ -278,8 +279,9 @@ class Trainer:
             self.header = {
                 "config": self.config.to_dict(),
                 "depth_range": None if self.depth_range is None else asdict(self.depth_range),
-                "threshold": good.threshold(self.config.score.false_positives),
-                "good_scores": good.scores,
+                "threshold": Calibration(scores).threshold(self.config.score.false_positives),
+                "good_scores": sorted(scores),
+                "good_floors": sorted(floors),
                 "step": self.step,
                 "validation": found,
                 "versions": versions(),

@@ -16,7 +16,7 @@ from das3d_ref.metrics import evaluate_maps
 from das3d_ref.model.detector import anomaly_map, autocast
 from das3d_ref.model.features import FeatureNetwork
 from das3d_ref.model.inputs import Item, network_input
-from das3d_ref.model.score import Calibration, image_score
+from das3d_ref.model.score import image_floor, image_score
 from das3d_ref.training.examples import Example, SyntheticAnomalies
 
 __all__ = ["Validation", "tensors_of"]
@@ -58,8 +58,8 @@ class Validation:
             network.calibrate(network.encode(tensors_of(item, self.config, self.device)) for item in self.items)
         return network
 
-    def judge(self, network: torch.nn.Module) -> tuple[dict[str, float], Calibration]:
-        """Return the figures of a network on good images and anomalies, and the scores of the good ones.
+    def judge(self, network: torch.nn.Module) -> tuple[dict[str, float], list[float], list[float]]:
+        """Return the figures of a network on good images and anomalies, and scores and floors of the good ones.
 
         Raises
         ------
@@ -80,7 +80,8 @@ class Validation:
             raise FloatingPointError("the weights are not finite")
         scores = [image_score(image, self.config.score.window) for image in maps]
         found = evaluate_maps(maps, masks, scores, [bool(mask.any()) for mask in masks])
-        return found, Calibration(scores[: len(self.items)])
+        good = range(len(self.items))
+        return found, scores[: len(good)], [image_floor(maps[k], self.items[k].sample.foreground) for k in good]
 
     def _drawn(self) -> Iterator[Example]:
         """Yield the anomalies; dropout leaves some of them normal."""

@@ -43,6 +43,7 @@ def test_a_pair_gets_the_verdict_that_python_gives() -> None:
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert (found["score"], found["anomalous"], found["p_value"]) == (expected.score, expected.label, None)
+    assert found["unlike"] is None
 
 
 def test_one_modality_is_enough_for_a_detector_of_one() -> None:

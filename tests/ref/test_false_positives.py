@@ -59,12 +59,13 @@ def test_predict_takes_the_share_and_says_what_it_promises(model: Path, tmp_path
 
 def test_a_detector_of_an_older_version_keeps_its_threshold_and_promises_nothing(model: Path) -> None:
     header = json.loads((model / "detector.json").read_text())
-    del header["good_scores"]
+    del header["good_scores"], header["good_floors"]
     (model / "detector.json").write_text(json.dumps(header))
     found = Detector.load(model)
     assert (found.threshold, found.expected) == (2.0, None)
     sample = next(iter(open_dataset(parts()).select(split="test")))
-    assert found.predict_sample(sample).p_value is None
+    one = found.predict_sample(sample)
+    assert (one.p_value, one.unlike) == (None, None)
     with pytest.raises(ParameterError, match="keeps no scores of good images: train it anew"):
         found.allowing(0.1)
 
@@ -112,3 +113,27 @@ def test_training_on_few_images_says_what_it_cannot_know(tmp_path: Path) -> None
     source = json.loads((tmp_path / "model/detector.json").read_text())
     assert "good images: what varies among good parts is hardly known of so few" in done.output
     assert f"from {len(source['good_scores'])} good images: of new ones it calls" in done.output
+
+
+@pytest.mark.filterwarnings("default:.*all over:UserWarning")
+def test_images_that_differ_all_over_are_told_apart_from_defects(model: Path, tmp_path: Path) -> None:
+    said = "differ from the training's all over, not in one place"
+    for floor, unlike in ((-1.0, True), (2.0, False)):
+        with_header(model, good_floors=[floor] * 30)
+        done = CliRunner().invoke(
+            main, ["predict", str(model), str(parts() / "potato"), "--out", str(tmp_path / "out"), "--json"]
+        )
+        assert done.exit_code == 0, done.output
+        told = json.loads(done.stdout)
+        images = told["result"]["judged"]
+        assert told["result"]["unlike"] == (images if unlike else 0)
+        assert [said in one["reason"] for one in told["warnings"]] == ([True] if unlike else [])
+        lines = [json.loads(line) for line in (tmp_path / "out/predictions.jsonl").read_text().splitlines()]
+        assert {line["unlike"] for line in lines} == {unlike}
+        done = CliRunner().invoke(main, ["evaluate", str(model), "--data", str(parts()), "--json"])
+        assert done.exit_code == 0, done.output
+        told = json.loads(done.stdout)
+        assert (
+            told["result"]["protocol"]["unlike those of the training all over"] == f"{2 * unlike} of 2 good test images"
+        )
+        assert [said in one["reason"] for one in told["warnings"]] == ([True] if unlike else [])

@@ -96,6 +96,7 @@ def test_the_file_says_what_a_verdict_needs():
         "threshold": 0.25,
         "config": json.loads(json.dumps(one.config.to_dict())),
         "good_scores": None,
+        "good_floors": None,
     }
     assert preparation == {**one.config.preparation.to_dict(), "size": "48x48", "xyz": False}
 

@@ -219,7 +219,12 @@ def test_a_folder_s_verdicts(found, tmp_path):
     told = predict_all(found, dataset, out, progress=lambda done, total: calls.append((done, total)))
     assert calls == [(k + 1, len(dataset)) for k in range(len(dataset))]
     lines = [json.loads(line) for line in (out / "predictions.jsonl").read_text().splitlines()]
-    assert told == Verdicts(failures=(), judged=len(lines), anomalous=sum(line["label"] for line in lines))
+    assert told == Verdicts(
+        failures=(),
+        judged=len(lines),
+        anomalous=sum(line["label"] for line in lines),
+        unlike=sum(line["unlike"] for line in lines),
+    )
     assert [line["key"] for line in lines] == [entry.key for entry in dataset.entries]
     for line, sample in zip(lines, dataset, strict=True):
         wanted = found.predict_sample(sample)
@@ -230,6 +235,7 @@ def test_a_folder_s_verdicts(found, tmp_path):
             "threshold": found.threshold,
             "label": int(wanted.label),
             "verdict": "anomalous" if wanted.score > found.threshold else "normal",
+            "unlike": wanted.unlike,
         }
         saved = tifffile.imread(out / "maps" / f"{line['key']}.tiff")
         assert saved.dtype == np.float32
@@ -246,7 +252,7 @@ def test_one_bad_image_does_not_stop_the_others(found, tmp_path):
     assert str(data / "rgb" / "000.png") in failures[0][1]
     first, second = map(json.loads, (tmp_path / "out" / "predictions.jsonl").read_text().splitlines())
     assert first == {"key": "potato/test/good/000", "error": failures[0][1]}
-    assert second.keys() == {"key", "score", "p_value", "threshold", "label", "verdict"}
+    assert second.keys() == {"key", "score", "p_value", "threshold", "label", "verdict", "unlike"}
     assert [path.name for path in (tmp_path / "out").rglob("*.tiff")] == ["001.tiff"]
 
 

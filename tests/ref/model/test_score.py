@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from das3d_aug.errors import ParameterError
-from das3d_ref.model.score import Calibration
+from das3d_ref.model.score import Calibration, image_floor, otherwise_taken
 
 COUNTS = (1, 2, 5, 19, 20, 24, 60, 200)
 
@@ -60,3 +60,43 @@ def test_scores_that_say_nothing_are_refused(scores):
 def test_a_share_outside_0_to_1_is_refused(share):
     with pytest.raises(ParameterError, match="false_positives must be at least 0 and below 1"):
         Calibration([1.0]).threshold(share)
+
+
+def test_the_floor_is_what_nine_tenths_of_the_part_exceed():
+    found = np.arange(200, dtype=np.float32).reshape(10, 20)
+    part = found >= 100
+    assert image_floor(found, None) == pytest.approx(19.9)
+    assert image_floor(found, part) == pytest.approx(109.9)
+    assert image_floor(found, np.zeros_like(part)) == pytest.approx(19.9)
+
+
+def test_a_defect_leaves_the_floor_where_it_was_and_another_light_does_not():
+    usual = np.random.default_rng(0).uniform(0.1, 0.3, (40, 40)).astype(np.float32)
+    defect = usual.copy()
+    defect[:, :20] = 0.9
+    assert image_floor(defect, None) < image_floor(usual, None) + 0.03
+    assert image_floor(usual + 0.1, None) > image_floor(usual, None) + 0.09
+
+
+@pytest.mark.parametrize(("known", "of", "above"), [(4, 3, 2), (30, 5, 1), (2, 8, 8)])
+def test_so_many_new_images_above_all_known_ones_are_as_likely_as_in_trials(known, of, above):
+    random = np.random.default_rng(0)
+    drawn = random.normal(size=(40_000, known + of))
+    seen = ((drawn[:, known:] > drawn[:, :known].max(axis=1, keepdims=True)).sum(axis=1) >= above).mean()
+    assert Calibration(range(known)).chance(above, of) == pytest.approx(seen, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("known", "unlike", "of", "said"),
+    [
+        (30, 3, 3, True),
+        (30, 1, 1, False),  # one in 31 good images is
+        (30, 6, 60, False),
+        (30, 20, 60, True),
+        (2, 8, 8, False),  # of two validation images one cannot say
+        (30, 0, 12, False),
+        (30, 0, 0, False),
+    ],
+)
+def test_images_taken_otherwise_are_told_from_chance(known, unlike, of, said):
+    assert bool(otherwise_taken(Calibration(range(known)), unlike, of)) is said
