@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-lowest fuzz soak lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-remote test-lowest fuzz soak lint types bench docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -61,6 +61,16 @@ test-ray: .venv-ray/.setup
 .venv-ray/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-ray
 	.venv-ray/bin/pip install --quiet --disable-pip-version-check -c constraints.txt ray==2.60.0 pytest -e .
+	@touch $@
+
+# Optional: shards in an object store, a local server of moto's that is slow, busy or gone, in an environment of its own.
+test-remote: .venv-remote/.setup
+	.venv-remote/bin/pytest -o filterwarnings=default tests/plug_in/run_remote.py
+
+.venv-remote/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-remote
+	.venv-remote/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	    s3fs==2026.9.0 'moto[server,s3]==5.2.5' pytest -e .
 	@touch $@
 
 .venv-plug-in/.setup: pyproject.toml
@@ -122,5 +132,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-ray .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-ray .venv-remote .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ..language import in_options
-from ..options import FOLDER
+from ..options import FOLDER_OR_URL
 from ..voice import ANEW, voice
 from .generate import generate, show_generated
 
@@ -18,13 +18,13 @@ __all__ = ["merge"]
 
 
 @click.command()
-@click.argument("out", metavar="OUT", type=FOLDER)
-def merge(out: Path) -> int:
+@click.argument("out", metavar="OUT", type=FOLDER_OR_URL)
+def merge(out: Path | str) -> int:
     """End a run of many tasks: check that each has ended and write the manifest of what they made.
 
     It goes by what the tasks say that they made: whether images and shards are still there is not checked.
 
-    OUT is the folder that generate wrote with --task and --tasks.
+    OUT is the folder, or the URL, that generate wrote with --task and --tasks.
     """
     from das3d_aug.generation import merge as run
 

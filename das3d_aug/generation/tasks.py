@@ -17,16 +17,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Entry
 from das3d_aug.errors import FileError, ParameterError, counted, quoted
-from das3d_aug.files import contained, open_atomic, read_json
+from das3d_aug.files import Place, Remote, contained, open_atomic, read_json
 from das3d_aug.generation.breakdown import Collected, figures_of
 from das3d_aug.generation.making import Job, Tally
 from das3d_aug.generation.planning import marks
-from das3d_aug.runs.output_folder import completed, digest
+from das3d_aug.runs.output_folder import completed, digest, names_below
 
 __all__ = ["Division", "Part", "begin_part", "begun", "check_task", "files_of", "remove_parts", "whole", "write_part"]
 
@@ -46,7 +45,7 @@ class Division(NamedTuple):
 class Part(NamedTuple):
     """A task's part of the manifest: where it is, and what its first line says."""
 
-    path: Path
+    path: Place
     division: Division
     task: int
     about: dict[str, Any]  # as `Summary.of` takes it
@@ -64,17 +63,18 @@ def check_task(task: int | None, tasks: int | None) -> None:
         )
 
 
-def begin_part(out: Path, *, task: int, tasks: int) -> None:
+def begin_part(out: Place, *, task: int, tasks: int) -> None:
     """Remove what an earlier run of a task said of its samples, which may be written again now."""
     path = _place(out, task, tasks)
     try:
-        path.parent.mkdir(exist_ok=True)  # from now on tasks have begun
+        if not isinstance(path, Remote):
+            path.parent.mkdir(exist_ok=True)  # from now on tasks have begun
         path.unlink(missing_ok=True)
     except OSError as error:
         raise FileError(path, f"cannot be written: {error.strerror}") from error
 
 
-def begun(out: Path) -> bool:
+def begun(out: Place) -> bool:
     """Return whether tasks have begun of which there was no merge."""
     return (out / _PARTS).exists()
 
@@ -119,10 +119,14 @@ def write_part(
     return collected
 
 
-def remove_parts(out: Path) -> None:
+def remove_parts(out: Place) -> None:
     """Remove the parts of tasks: the manifest holds what they say."""
-    parts, removed = out / _PARTS, out / _REMOVED
+    parts = out / _PARTS
+    if isinstance(parts, Remote):
+        parts.remove_all()
+        return
     try:
+        removed = parts.with_name(_REMOVED)
         shutil.rmtree(removed, ignore_errors=True)  # of a merge that was killed
         if parts.is_dir():
             parts.rename(removed)
@@ -131,11 +135,11 @@ def remove_parts(out: Path) -> None:
         raise FileError(parts, f"cannot be removed: {error.strerror}") from error
 
 
-def whole(out: Path) -> list[Part]:
+def whole(out: Place) -> list[Part]:
     """Return the parts of a division of which all are there, in order: of most samples, then of fewest failures."""
     found: dict[Division, dict[int, Part]] = {}
-    for path in sorted((out / _PARTS).glob("*.jsonl")):
-        part = _part(path)
+    for name in sorted(names_below(out / _PARTS, "*.jsonl")):
+        part = _part(out / _PARTS / name)
         found.setdefault(part.division, {})[part.task] = part
     if not found:
         raise FileError(out, "has no part of a task to merge: run generate with a task and tasks first")
@@ -148,7 +152,7 @@ def whole(out: Path) -> list[Part]:
     return [found[best][task] for task in sorted(found[best])]
 
 
-def _part(path: Path) -> Part:
+def _part(path: Place) -> Part:
     """Read the first line of a part."""
     head = next(_lines(path))
     try:
@@ -202,7 +206,7 @@ def _check_mark(part: Part, mark: str, said: str) -> None:
     )
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Place) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
             empty = True
@@ -215,20 +219,20 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         raise FileError(path, "is empty; remove it and run its task again")
 
 
-def _read(path: Path, line: bytes) -> dict[str, Any]:
+def _read(path: Place, line: bytes) -> dict[str, Any]:
     try:
         return read_json(path, data=line)
     except FileError as error:
         raise FileError(path, f"{error.reason}; remove it and run its task again") from error
 
 
-def _damaged(path: Path, error: Exception) -> FileError:
+def _damaged(path: Place, error: Exception) -> FileError:
     return FileError(
         path, f"is no part of a manifest ({type(error).__name__} {error}); remove it and run its task again"
     )
 
 
-def _place(out: Path, task: int, tasks: int) -> Path:
+def _place(out: Place, task: int, tasks: int) -> Place:
     digits = max(_DIGITS, len(str(tasks)))
     return contained(out, out / _PARTS / f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl")
 
