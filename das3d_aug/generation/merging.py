@@ -16,7 +16,7 @@ from das3d_aug.generation.breakdown import Collected
 from das3d_aug.generation.formats import FORMATS
 from das3d_aug.generation.making import Tally
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import Part, begun, files_of, remove_parts, whole
+from das3d_aug.generation.tasks import Part, files_of, whole
 from das3d_aug.runs.output_folder import (
     HEADER,
     completed,
@@ -25,6 +25,7 @@ from das3d_aug.runs.output_folder import (
     recorded_settings,
     write_manifest,
 )
+from das3d_aug.runs.tasks import begun, remove_parts
 from das3d_aug.synthesis import Recipe
 
 __all__ = ["merge"]

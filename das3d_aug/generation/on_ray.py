@@ -15,7 +15,7 @@ from das3d_aug.files import Place, place
 from das3d_aug.generation.merging import merge
 from das3d_aug.generation.run import generate
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import check_task
+from das3d_aug.runs.tasks import check_task
 
 __all__ = ["generate_on_ray"]
 

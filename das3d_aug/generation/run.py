@@ -41,7 +41,7 @@ from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, make
 from das3d_aug.generation.planning import batches, present, samples_in, units
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import Division, begin_part, check_task, remove_parts, write_part
+from das3d_aug.generation.tasks import Division, write_part
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.runs.output_folder import (
@@ -57,6 +57,7 @@ from das3d_aug.runs.output_folder import (
     write_files,
     write_manifest,
 )
+from das3d_aug.runs.tasks import begin_part, check_task, remove_parts
 from das3d_aug.runs.workers import unordered_map
 from das3d_aug.synthesis import Policy, Recipe
 from das3d_aug.synthesis.donors import check_takes
