@@ -148,6 +148,7 @@ class Remote:
 
 
 Place: TypeAlias = Path | Remote
+"""What a run writes to: a path, or a place in a store."""
 
 
 def place(value: str | Path | Remote) -> Place:
