@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-remote test-lowest fuzz soak lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-remote test-lowest fuzz soak lint types bench bench-check docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -122,6 +122,10 @@ bench: setup
 	$(BIN)/python -m benchmarks.prepare
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.metrics
+
+# Is das3d as fast beside other code as when that was last accepted? ARGS=--accept writes benchmarks/accepted.json.
+bench-check: setup
+	$(BIN)/python -m benchmarks.check $(ARGS)
 
 # Slow: the tests of docs/promises.md, each on das3d as it is and on a copy of it that is broken.
 prove-promises: setup
