@@ -69,7 +69,8 @@ test-remote: .venv-remote/.setup
 
 .venv-remote/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-remote
-	.venv-remote/bin/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	grep -v '^python-dateutil' constraints.txt >.venv-remote/constraints.txt  # botocore wants an older one
+	.venv-remote/bin/pip install --quiet --disable-pip-version-check -c .venv-remote/constraints.txt \
 	    s3fs==2026.9.0 'moto[server,s3]==5.2.5' pytest -e .
 	@touch $@
 
