@@ -9,7 +9,7 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-lowest fuzz soak lint types bench docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-remote test-lowest fuzz soak lint types bench bench-check docs prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -63,6 +63,17 @@ test-ray: .venv-ray/.setup
 	.venv-ray/bin/pip install --quiet --disable-pip-version-check -c constraints.txt ray==2.60.0 pytest -e .
 	@touch $@
 
+# Optional: shards in an object store, a local server of moto's that is slow, busy or gone, in an environment of its own.
+test-remote: .venv-remote/.setup
+	.venv-remote/bin/pytest -o filterwarnings=default tests/plug_in/run_remote.py
+
+.venv-remote/.setup: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-remote
+	grep -v '^python-dateutil' constraints.txt >.venv-remote/constraints.txt  # botocore wants an older one
+	.venv-remote/bin/pip install --quiet --disable-pip-version-check -c .venv-remote/constraints.txt \
+	    s3fs==2026.9.0 'moto[server,s3]==5.2.5' pytest -e .
+	@touch $@
+
 .venv-plug-in/.setup: pyproject.toml
 	$(PYTHON) -m venv .venv-plug-in
 	.venv-plug-in/bin/pip install --quiet --disable-pip-version-check \
@@ -113,6 +124,10 @@ bench: setup
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.metrics
 
+# Is das3d as fast beside other code as when that was last accepted? ARGS=--accept writes benchmarks/accepted.json.
+bench-check: setup
+	$(BIN)/python -m benchmarks.check $(ARGS)
+
 # Slow: the tests of docs/promises.md, each on das3d as it is and on a copy of it that is broken.
 prove-promises: setup
 	$(BIN)/python -m tests.promises.prove
@@ -122,5 +137,5 @@ docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-ray .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
+	rm -rf .venv .venv-albumentationsx .venv-plug-in .venv-ray .venv-remote .venv-fuzz .venv-lowest .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist out site *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,8 @@
 """How long each kind of defect takes beside the paper's own kind: ``python -m benchmarks.kinds``.
 
 One run, one thread, a part of 256², foreground and texture given; the kinds take turns.  A call of
-`das3d_aug.synthesize` is timed, from the seed to the pair, with one defect of the kind; medians over 40 seeds.
+`das3d_aug.synthesize` is timed, from the seed to the pair, with one defect of the kind; medians of processor time over
+40 seeds.
 Writes ``out/bench/kinds.json``.
 """
 
@@ -23,8 +24,8 @@ PAPER = "skewed (the paper's)"
 OUT = Path("out/bench/kinds.json")
 
 
-def main() -> None:
-    """Measure, print, write JSON."""
+def measure() -> dict[str, float]:
+    """Return the medians in ms by name."""
     part = make_part("biscuit", seed=0, index=0, size=256)
     given = {"foreground": part.foreground & part.valid, "texture": ArrayTextures([part.rgb])}
     recipes = {PAPER: das.Recipe(dropout=0.0)}
@@ -32,11 +33,16 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in recipes}
     for seed in range(-WARM, REPEATS):
         for name, recipe in recipes.items():
-            start = time.perf_counter()
+            start = time.process_time()
             das.synthesize(part.rgb, part.depth, recipe=recipe, seed=seed + WARM, **given)
             if seed >= 0:
-                times[name].append(1e3 * (time.perf_counter() - start))
-    medians = {name: statistics.median(values) for name, values in times.items()}
+                times[name].append(1e3 * (time.process_time() - start))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Measure, print, write JSON."""
+    medians = measure()
     for name, value in medians.items():
         print(f"{name:22} {value:7.3f} ms  {value / medians[PAPER]:5.2f}×")
     print(machine())

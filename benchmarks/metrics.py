@@ -34,25 +34,7 @@ Masks = list[NDArray[np.bool_]]
 def main() -> None:
     """Measure, print, write JSON."""
     maps, masks = test_set()
-    scores, labels = [float(image.max()) for image in maps], [bool(mask.any()) for mask in masks]
-    candidates: dict[str, Callable[[], object]] = {
-        "100 thresholds as published": lambda: few_thresholds(maps, masks, walk, np.float64),
-        "100 thresholds, searching": lambda: few_thresholds(maps, masks, search, np.float32),
-        "AUPRO": lambda: aupro(maps, masks),
-        "AUPRO, 100 thresholds": lambda: aupro(maps, masks, thresholds=THRESHOLDS),
-        "all figures": lambda: evaluate_maps(maps, masks, scores, labels),
-        "all figures with intervals": lambda: with_intervals(maps, masks, scores, labels),
-    }
-    times: dict[str, list[float]] = {name: [] for name in candidates}
-    for repeat in range(-1, REPEATS):  # one to warm up
-        for name, run in candidates.items():
-            start = time.process_time()
-            run()
-            if repeat >= 0:
-                times[name].append(time.process_time() - start)
-    medians = {"literal sweep": literal_sweep(maps, masks)} | {
-        name: statistics.median(values) for name, values in times.items()
-    }
+    medians = {"literal sweep": literal_sweep(maps, masks)} | timed(candidates_of(maps, masks))
     console = Console(width=120)
     for name, value in medians.items():
         console.print(f"{name:32} {1e3 * value:14.1f} ms {value / medians['AUPRO']:14.2f} × AUPRO")
@@ -62,6 +44,31 @@ def main() -> None:
     console.print(machine())
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps({"machine": machine(), "seconds": medians}, indent=1) + "\n")
+
+
+def candidates_of(maps: Maps, masks: Masks) -> dict[str, Callable[[], object]]:
+    """Return what takes turns, by name."""
+    scores, labels = [float(image.max()) for image in maps], [bool(mask.any()) for mask in masks]
+    return {
+        "100 thresholds as published": lambda: few_thresholds(maps, masks, walk, np.float64),
+        "100 thresholds, searching": lambda: few_thresholds(maps, masks, search, np.float32),
+        "AUPRO": lambda: aupro(maps, masks),
+        "AUPRO, 100 thresholds": lambda: aupro(maps, masks, thresholds=THRESHOLDS),
+        "all figures": lambda: evaluate_maps(maps, masks, scores, labels),
+        "all figures with intervals": lambda: with_intervals(maps, masks, scores, labels),
+    }
+
+
+def timed(candidates: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Return the median seconds of processor time by name."""
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    for repeat in range(-1, REPEATS):  # one to warm up
+        for name, run in candidates.items():
+            start = time.process_time()
+            run()
+            if repeat >= 0:
+                times[name].append(time.process_time() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def test_set() -> tuple[Maps, Masks]:

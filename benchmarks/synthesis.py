@@ -1,8 +1,8 @@
 """How fast the synthesis is, beside the same equations written straight in NumPy and SciPy: ``make bench``.
 
 One run and one thread; the candidates take turns on the same plans, so a machine that slows down slows down for all.
-Times are medians over plans of the default recipe without dropout (every sample is rendered in full), and the
-ratios are ratios of these medians.  Writes ``out/bench/synthesis.json``.
+Times are medians of processor time over plans of the default recipe without dropout (every sample is rendered in
+full), and the ratios are ratios of these medians.  Writes ``out/bench/synthesis.json``.
 """
 
 from __future__ import annotations
@@ -102,9 +102,9 @@ def measure(size: int, dtype: type) -> dict[str, object]:
         for name, run in candidates.items():
             if name == "straight" and k >= max(10, repeats // 8):
                 continue
-            start = time.perf_counter()
+            start = time.process_time()
             run(k)
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.process_time() - start)
     medians = {name: 1e3 * statistics.median(values) for name, values in times.items()}
     return {"size": size, "rgb": np.dtype(dtype).name, "repeats": repeats, "ms": medians}
 

@@ -15,7 +15,9 @@ from .voice import voice
 __all__ = [
     "FILE",
     "FOLDER",
+    "FOLDER_OR_URL",
     "OUT",
+    "OUT_OR_URL",
     "PAGE",
     "PICTURE",
     "PRESETS",
@@ -50,9 +52,18 @@ class _Named(click.Path):
         return path
 
 
+class _FolderOrUrl(click.Path):
+    """A folder, or the URL of a place in a store, which is asked when it is used."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and "://" in value else super().convert(value, param, ctx)
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 OUT = click.Path(file_okay=False, path_type=Path)
+FOLDER_OR_URL = _FolderOrUrl(exists=True, file_okay=False, path_type=Path)
+OUT_OR_URL = _FolderOrUrl(file_okay=False, path_type=Path)
 PICTURE = _Named("a PNG", ".png")
 PAGE = _Named("an HTML page", ".html", ".htm")
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".webp", ".exr", ".npy", ".npz")

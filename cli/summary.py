@@ -7,7 +7,9 @@ from typing import Any
 
 from .voice import voice
 
-__all__ = ["show_failures", "show_summary"]
+__all__ = ["AGAIN", "show_failures", "show_summary"]
+
+AGAIN = "run the same command again"
 
 
 def show_summary(
@@ -17,7 +19,7 @@ def show_summary(
     rows: Sequence[tuple[str, str]] = (),
     warnings: Sequence[Any] = (),
     after: str,
-    again: str = "run the same command again",
+    again: str = AGAIN,
 ) -> None:
     """Print a `das3d_aug.generation.Summary` or `das3d_aug.preparation.PreparationSummary`.
 

@@ -36,15 +36,15 @@ class FileError(Das3dError):
 
     Attributes
     ----------
-    path : pathlib.Path
+    path : pathlib.Path, or a place in a store
         The file or folder at fault.
     reason : str
         What is wrong with it, in one line that can be printed, whatever the file holds.
     """
 
-    def __init__(self, path: str | Path, reason: str) -> None:
+    def __init__(self, path: Any, reason: str) -> None:
         super().__init__(path, reason)
-        self.path = Path(path)
+        self.path = Path(path) if isinstance(path, str) else path
         self.reason = _line(reason)
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..options import given, recipe_of, synthesis_options
+from ..options import OUT_OR_URL, given, recipe_of, synthesis_options
 from ..progress import progress_bar
 from ..summary import show_summary
 from ..voice import ANEW, voice
@@ -19,7 +19,7 @@ __all__ = ["generate", "show_generated"]
 
 @click.command()
 @synthesis_options
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write.")
+@click.option("--out", type=OUT_OR_URL, required=True, help="Folder to write, or s3://bucket/name for webdataset.")
 @click.option(
     "--format",
     type=click.Choice(["mvtec3d", "folder", "eyecandies", "webdataset"]),
@@ -50,7 +50,7 @@ __all__ = ["generate", "show_generated"]
 @click.option("--engine", type=click.Choice(["ray"]), help="Make all --tasks on a Ray cluster, and merge them.")
 @click.option("--address", metavar="HOST:PORT", help="Of the Ray cluster; without it the known one, or a new one here.")
 def generate(
-    source: Path, out: Path, recipe: str | None, engine: str | None, address: str | None, **options: Any
+    source: Path, out: Path | str, recipe: str | None, engine: str | None, address: str | None, **options: Any
 ) -> int:
     """Write anomalous samples made from the normal samples of IN.
 
@@ -92,11 +92,16 @@ def show_generated(summary: Any, elapsed: float, *, after: str | None = None, ag
             *([] if summary.left_out is None else [("left out", counted(summary.left_out, "anomalous source"))]),
             *_rows(breakdown),
         ),
-        after=after
-        or f"das3d-aug gallery {summary.out}, to look through them; then train on them beside the good parts",
+        after=after or _next(summary.out),
         **({} if again is None else {"again": again}),
     )
     return 1 if summary.failures else 0
+
+
+def _next(out: Any) -> str:
+    if isinstance(out, Path):
+        return f"das3d-aug gallery {out}, to look through them; then train on them beside the good parts"
+    return f"copy a shard and its .json from {out} into a folder, and das3d-aug gallery shows what is in it"
 
 
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:

@@ -16,10 +16,10 @@ from ..options import (
     layout_options,
 )
 from ..progress import progress_bar
-from ..summary import show_summary
+from ..summary import AGAIN, show_summary
 from ..voice import ANEW, voice
 
-__all__ = ["prepare"]
+__all__ = ["prepare", "show_prepared"]
 
 _SETTINGS = ("foreground", "distance", "size", "normalise", "fallback", "xyz")
 
@@ -52,6 +52,10 @@ _SETTINGS = ("foreground", "distance", "size", "normalise", "fallback", "xyz")
 @click.option("--sheet", type=PICTURE, help="Also draw some samples here (PNG).")
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default=True, help="Extra processes.")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first samples.")
+@click.option(
+    "--task", type=click.IntRange(min=0), metavar="I", help="Prepare part I of --tasks; then das3d-aug merge OUT."
+)
+@click.option("--tasks", type=click.IntRange(min=1), metavar="N", help="Parts, made by as many processes or machines.")
 def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: int, **options: Any) -> int:
     """Remove the plane that parts lie on, resize and normalise: all splits of IN.
 
@@ -64,20 +68,39 @@ def prepare(source: Path, out: Path, preset: str, sheet: Path | None, workers: i
 
     beside(sheet, source)
     chosen = given({name: options.pop(name) for name in _SETTINGS})
-    limit = options.pop("limit")
+    limit, task, tasks = (options.pop(name) for name in ("limit", "task", "tasks"))
     presets = {"paper": Preparation.paper, "3d-ads": Preparation.three_d_ads}
     settings = replace(presets[preset](), **chosen)
     voice().go_on = ANEW
     start = time.perf_counter()
     with progress_bar() as progress:
-        summary = run(source, out, settings=settings, workers=workers, limit=limit, progress=progress, **given(options))
+        summary = run(
+            source,
+            out,
+            settings=settings,
+            workers=workers,
+            limit=limit,
+            task=task,
+            tasks=tasks,
+            progress=progress,
+            **given(options),
+        )
     elapsed = time.perf_counter() - start
     if sheet is not None:
         _draw(sheet, source, settings, given(options))
+    return show_prepared(
+        summary, elapsed, after=None if tasks is None else f"das3d-aug merge {out}, when all {tasks} tasks have ended"
+    )
+
+
+def show_prepared(summary: Any, elapsed: float, *, after: str | None = None, again: str = AGAIN) -> int:
+    """Print a `das3d_aug.preparation.PreparationSummary`, and what to do next or ``again``; return the exit code."""
     if summary.decision:
         voice().tell(foreground=summary.decision)
         voice().say(f"foreground: {summary.decision}")
-    show_summary(summary, elapsed, warnings=summary.warnings, after=f"das3d-aug preview {summary.out}")
+    show_summary(
+        summary, elapsed, warnings=summary.warnings, after=after or f"das3d-aug preview {summary.out}", again=again
+    )
     return 1 if summary.failures else 0
 
 

@@ -18,11 +18,14 @@ from das3d_aug.files.images import (
 )
 from das3d_aug.files.limits import Limits, limits, read_bytes
 from das3d_aug.files.ply_out import encode_ply
+from das3d_aug.files.remote import Place, Remote, place
 from das3d_aug.files.whole import contained, open_atomic, sweep_partials, write_atomic, write_first
 
 __all__ = [
     "Limits",
     "OrganizedCloud",
+    "Place",
+    "Remote",
     "camera_file",
     "contained",
     "encode_depth",
@@ -32,6 +35,7 @@ __all__ = [
     "encode_tiff",
     "limits",
     "open_atomic",
+    "place",
     "read_array",
     "read_bytes",
     "read_camera",

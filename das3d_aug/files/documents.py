@@ -29,6 +29,7 @@ import yaml
 
 from das3d_aug.errors import FileError, brief
 from das3d_aug.files.limits import limits, read_bytes
+from das3d_aug.files.remote import Place
 
 __all__ = ["decoded", "read_json", "read_toml", "read_yaml"]
 
@@ -53,7 +54,7 @@ class _Refused(Exception):
 
 
 def read_json(
-    path: str | Path, *, data: bytes | None = None, limit: int | None = None, finite: bool = True
+    path: str | Place, *, data: bytes | None = None, limit: int | None = None, finite: bool = True
 ) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -62,7 +63,7 @@ def read_json(
     path : str or pathlib.Path
         The file, which every error names.
     data : bytes, optional
-        What the file holds, if it is not to be read.
+        What the file holds, if it is not to be read; of what is in a store it is needed.
     limit : int, optional
         The largest size, in bytes; by default that of `das3d_aug.files.limits`.
     finite : bool
@@ -94,10 +95,9 @@ def read_yaml(path: str | Path, *, data: bytes | None = None, limit: int = _OTHE
 
 
 def _read(
-    path: str | Path, data: bytes | None, limit: int, kind: str, parse: Callable[[str], Any], finite: bool = True
+    path: str | Place, data: bytes | None, limit: int, kind: str, parse: Callable[[str], Any], finite: bool = True
 ) -> Any:
-    path = Path(path)
-    content = read_bytes(path, most=limit) if data is None else data
+    content = read_bytes(Path(str(path)), most=limit) if data is None else data
     if len(content) > limit:
         raise FileError(path, f"holds {len(content)} bytes; at most {limit} are read")
     try:
@@ -116,7 +116,7 @@ def _read(
     return value
 
 
-def decoded(path: Path, data: bytes) -> str:
+def decoded(path: str | Place, data: bytes) -> str:
     """Return the text of a file, UTF-8 unless its mark says other, or raise `FileError`."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     try:

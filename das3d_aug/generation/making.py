@@ -19,7 +19,7 @@ import das3d_aug
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.datasets.webdataset import add_to_shard, open_shard
 from das3d_aug.errors import Das3dError, FileError, ParameterError
-from das3d_aug.files import contained, open_atomic
+from das3d_aug.files import Place, contained, open_atomic
 from das3d_aug.files.images import Compression
 from das3d_aug.generation.breakdown import figures_of
 from das3d_aug.generation.donors import donor_of
@@ -78,7 +78,7 @@ class Job:
     depth_png: float | None
     compression: Compression
     foreground: Policy
-    out: Path
+    out: Place
 
     def source(self, index: int) -> int:
         """Return the position of the source of which a sample is made: in blocks, or with ``count`` in turns."""
@@ -182,7 +182,7 @@ def _pack(job: Job, shard: str, planned: list[str], samples: Iterator[Made], tal
     names: list[str] = []
     figures: list[Mapping[str, Any]] = []
     mark, tar_name = f"{shard}.json", f"{shard}.tar"
-    if (job.out / mark).exists() and completed(job.out, mark, samples=planned) is None:
+    if (job.out / mark).is_file() and completed(job.out, mark, samples=planned) is None:
         remove_mark(job.out, mark)  # and never one that another process, making the same shard, has just written
     with open_atomic(contained(job.out, job.out / tar_name)) as stream:
         with open_shard(stream) as tar:

@@ -8,16 +8,15 @@ it, so a kill leaves all of them or none; without that folder `manifest.json` is
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from das3d_aug.errors import FileError, quoted
-from das3d_aug.files import contained, sweep_partials
+from das3d_aug.files import Place, contained, place, sweep_partials
 from das3d_aug.generation.breakdown import Collected
 from das3d_aug.generation.formats import FORMATS
 from das3d_aug.generation.making import Tally
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import Part, begun, files_of, remove_parts, whole
+from das3d_aug.generation.tasks import Part, files_of, whole
 from das3d_aug.runs.output_folder import (
     HEADER,
     completed,
@@ -26,12 +25,13 @@ from das3d_aug.runs.output_folder import (
     recorded_settings,
     write_manifest,
 )
+from das3d_aug.runs.tasks import begun, remove_parts
 from das3d_aug.synthesis import Recipe
 
 __all__ = ["merge"]
 
 
-def merge(out: str | Path) -> Summary:
+def merge(out: str | Place) -> Summary:
     """Write the manifest of a folder that many tasks made, which is that of a single run, and remove their parts.
 
     It is checked that every task ended and that no sample or shard was written again since, as their parts and the
@@ -40,8 +40,8 @@ def merge(out: str | Path) -> Summary:
 
     Parameters
     ----------
-    out : path
-        The folder that `generate` wrote with ``task`` and ``tasks``.
+    out : path or URL
+        The folder or place that `generate` wrote with ``task`` and ``tasks``.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def merge(out: str | Path) -> Summary:
         tasks were limited and its manifest lists more; if a task or another run writes there, or the manifest cannot be
         written.
     """
-    out = Path(out)
+    out = place(out)
     if not (out / HEADER).is_file():
         raise FileError(out, f"is no folder that generate wrote (no {HEADER})")
     with joint_writer(out, last=True):
@@ -68,7 +68,7 @@ def merge(out: str | Path) -> Summary:
         return _merge(out, settings)
 
 
-def _merge(out: Path, settings: dict[str, Any]) -> Summary:
+def _merge(out: Place, settings: dict[str, Any]) -> Summary:
     parts = whole(out)
     _check_limit(out, settings, parts)
     sweep_partials(out)
@@ -85,7 +85,7 @@ def _merge(out: Path, settings: dict[str, Any]) -> Summary:
     return summary
 
 
-def _merged_before(out: Path, settings: Mapping[str, Any], listed: Iterable[str]) -> Summary:
+def _merged_before(out: Place, settings: Mapping[str, Any], listed: Iterable[str]) -> Summary:
     """Remove what a merge left that was killed after its manifest was written; sum up what that lists."""
     tally, collected = Tally(), Collected()
     for mark in _marks_in(out, settings, listed):
@@ -100,7 +100,7 @@ def _merged_before(out: Path, settings: Mapping[str, Any], listed: Iterable[str]
     return summary
 
 
-def _summary(out: Path, settings: Mapping[str, Any], tally: Tally, collected: Collected, **about: Any) -> Summary:
+def _summary(out: Place, settings: Mapping[str, Any], tally: Tally, collected: Collected, **about: Any) -> Summary:
     try:
         return Summary.of(
             tally,
@@ -115,7 +115,7 @@ def _summary(out: Path, settings: Mapping[str, Any], tally: Tally, collected: Co
         raise FileError(out / HEADER, f"is not of generate: {type(error).__name__} {error}") from error
 
 
-def _check_limit(out: Path, settings: Mapping[str, Any], parts: Sequence[Part]) -> None:
+def _check_limit(out: Place, settings: Mapping[str, Any], parts: Sequence[Part]) -> None:
     """Refuse a manifest without what is there and in the one before: the tasks were limited, and that was not."""
     left = set(_marks_in(out, settings, manifest_files(out, settings) or ()))
     for path, _ in files_of(parts, Collected()) if left else ():
@@ -126,7 +126,7 @@ def _check_limit(out: Path, settings: Mapping[str, Any], parts: Sequence[Part]) 
         raise FileError(out / beyond, f"{reason}, then merge again")
 
 
-def _marks_in(out: Path, settings: Mapping[str, Any], paths: Iterable[str]) -> Iterator[str]:
+def _marks_in(out: Place, settings: Mapping[str, Any], paths: Iterable[str]) -> Iterator[str]:
     start = FORMATS[settings["format"]].recipes or "shard-"
     for path in paths:
         if path.startswith(start) and path.endswith(".json"):

@@ -11,10 +11,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from das3d_aug.errors import Das3dError, ParameterError
+from das3d_aug.files import Place, place
 from das3d_aug.generation.merging import merge
 from das3d_aug.generation.run import generate
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import check_task
+from das3d_aug.runs.tasks import check_task
 
 __all__ = ["generate_on_ray"]
 
@@ -24,7 +25,7 @@ _PATIENCE = 10.0  # seconds
 
 def generate_on_ray(
     source: str | Path,
-    out: str | Path,
+    out: str | Place,
     *,
     tasks: int,
     address: str | None = None,
@@ -67,7 +68,9 @@ def generate_on_ray(
         import ray
     except ModuleNotFoundError as error:
         raise Das3dError("the engine needs ray: pip install '.[ray]' in the checkout of das3d") from error
-    source, out = Path(source).absolute(), Path(out).absolute()
+    source, out = Path(source).absolute(), place(out)
+    if isinstance(out, Path):
+        out = out.absolute()
     if settings.get("textures") is not None:
         settings["textures"] = Path(settings["textures"]).absolute()
     with _connected(ray, address):
@@ -93,7 +96,7 @@ def generate_on_ray(
     return merge(out)
 
 
-def _part(source: Path, out: Path, **settings: Any) -> None:
+def _part(source: Path, out: Place, **settings: Any) -> None:
     generate(source, out, **settings)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from das3d_aug.datasets import Entry
 from das3d_aug.generation.formats import FORMATS
 from das3d_aug.generation.making import Batch, Job, Tally
-from das3d_aug.runs.output_folder import completed
+from das3d_aug.runs.output_folder import completed, names_below
 
 __all__ = ["batches", "marks", "present", "samples_in", "units"]
 
@@ -46,9 +46,8 @@ def marks(job: Job, entries: Sequence[Entry], asked: int, of: range) -> Iterator
 
 def present(job: Job, entries: Sequence[Entry]) -> Iterator[str]:
     """Yield the marks that are on disk, in order; the cost follows what is there, not what could be."""
-    left = {path.relative_to(job.out).as_posix() for path in job.out.rglob("*.json")}
-    folder = FORMATS[job.layout].recipes
-    left = {name for name in left if name.startswith(folder or "shard-")}
+    start = FORMATS[job.layout].recipes or "shard-"
+    left = {name for name in names_below(job.out, "*.json") if name.startswith(start)}
     for mark, _ in marks(job, entries, job.total, units(job, job.total)):
         if not left:
             return

@@ -33,6 +33,7 @@ from das3d_aug._arguments import check_option
 from das3d_aug.datasets import Dataset, Entry, Sample, open_dataset
 from das3d_aug.datasets.base import normal_entries
 from das3d_aug.errors import FileError, ParameterError
+from das3d_aug.files import Place, Remote, place
 from das3d_aug.files.images import COMPRESSIONS, Compression
 from das3d_aug.generation.breakdown import Collected
 from das3d_aug.generation.donors import choose_donors
@@ -40,7 +41,7 @@ from das3d_aug.generation.formats import FORMATS, as_written, default_format
 from das3d_aug.generation.making import Job, Tally, make
 from das3d_aug.generation.planning import batches, present, samples_in, units
 from das3d_aug.generation.summary import Summary
-from das3d_aug.generation.tasks import Division, begin_part, check_task, remove_parts, write_part
+from das3d_aug.generation.tasks import Division, write_part
 from das3d_aug.preparation import parse_size, resize_sample
 from das3d_aug.randomness import check_seed
 from das3d_aug.runs.output_folder import (
@@ -56,6 +57,7 @@ from das3d_aug.runs.output_folder import (
     write_files,
     write_manifest,
 )
+from das3d_aug.runs.tasks import begin_part, check_task, remove_parts
 from das3d_aug.runs.workers import unordered_map
 from das3d_aug.synthesis import Policy, Recipe
 from das3d_aug.synthesis.donors import check_takes
@@ -67,7 +69,7 @@ _MOST = 2**15  # samples in a shard: its mark, of some 22 values a sample, must 
 
 def generate(
     source: str | Path,
-    out: str | Path,
+    out: str | Place,
     *,
     recipe: Recipe | None = None,
     per_image: int = 1,
@@ -96,8 +98,9 @@ def generate(
     source : path
         A folder in any layout that `das3d_aug.datasets.open_dataset` reads.  Where it has a train split, only
         that is used.
-    out : path
-        Where to write.  What an equal run left unfinished is completed.
+    out : path or URL
+        Where to write: a folder, or shards into ``s3://bucket/name``, ``gs://…`` or ``memory://…`` by fsspec.  What an
+        equal run left unfinished is completed.
     recipe : Recipe, optional
         What is drawn; the default recipe without it.
     per_image : int
@@ -183,7 +186,7 @@ def generate(
     if donors:
         check_takes(recipe, "donors=True")
     shape = parse_size(size)
-    source, out = Path(source), Path(out)
+    source, out = Path(source), place(out)
     textures = None if textures is None else Path(textures)
     keep_apart(out, source)
     if textures is not None:
@@ -201,6 +204,8 @@ def generate(
     total = len(entries) * per_image if count is None else count
     written_as = format or default_format(dataset.layout)
     target = FORMATS[written_as]
+    if isinstance(out, Remote) and not target.sharded:
+        raise ParameterError(f"format must be 'webdataset' in a store, where a request costs, got {written_as!r}")
     if depth_png is not None and not (0 < depth_png < math.inf and target.stores_numbers):
         raise ParameterError(
             f"depth_png must be positive, and is for the formats folder and webdataset, got {depth_png!r}"

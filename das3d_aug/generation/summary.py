@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from das3d_aug.errors import counted
+from das3d_aug.files import Place
 from das3d_aug.generation.breakdown import Breakdown, Collected
 from das3d_aug.generation.making import Tally
 
@@ -20,7 +20,7 @@ class Summary:
 
     Attributes
     ----------
-    out : pathlib.Path
+    out : pathlib.Path, or a place in a store
         The folder written to.
     layout, how : str
         The layout of the source and how it was recognised.
@@ -41,7 +41,7 @@ class Summary:
         Time spent in ``"reading"``, ``"synthesis"`` and ``"encoding and writing"``, summed over the workers.
     """
 
-    out: Path
+    out: Place
     layout: str
     how: str
     format: str
@@ -59,7 +59,7 @@ class Summary:
         tally: Tally,
         collected: Collected,
         *,
-        out: Path,
+        out: Place,
         layout: str,
         how: str,
         format: str,  # noqa: A002 (the name of the field)

@@ -15,24 +15,20 @@ merge, which alone can know that nobody writes it.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Entry
-from das3d_aug.errors import FileError, ParameterError, counted, quoted
-from das3d_aug.files import contained, open_atomic, read_json
+from das3d_aug.errors import FileError, quoted
+from das3d_aug.files import Place, contained, open_atomic, read_json
 from das3d_aug.generation.breakdown import Collected, figures_of
 from das3d_aug.generation.making import Job, Tally
 from das3d_aug.generation.planning import marks
 from das3d_aug.runs.output_folder import completed, digest
+from das3d_aug.runs.tasks import not_ended, part_path, parts_in
 
-__all__ = ["Division", "Part", "begin_part", "begun", "check_task", "files_of", "remove_parts", "whole", "write_part"]
+__all__ = ["Division", "Part", "files_of", "whole", "write_part"]
 
-_PARTS, _REMOVED = "manifest", ".manifest.removed"
-_DIGITS = 6  # of the number of a task, at least
-_LONGEST = 600  # characters of the numbers of tasks that have not ended
 _MISREAD = (LookupError, TypeError, ValueError, AttributeError)  # what reading a foreign part raises
 
 
@@ -46,37 +42,13 @@ class Division(NamedTuple):
 class Part(NamedTuple):
     """A task's part of the manifest: where it is, and what its first line says."""
 
-    path: Path
+    path: Place
     division: Division
     task: int
     about: dict[str, Any]  # as `Summary.of` takes it
     warnings: dict[str, set[int]]
     failures: dict[int, tuple[str, str]]
     common: dict[str, str]
-
-
-def check_task(task: int | None, tasks: int | None) -> None:
-    """Refuse a task that is none of so many."""
-    both = isinstance(task, int) and isinstance(tasks, int)
-    if (task, tasks) != (None, None) and not (both and 0 <= task < tasks):  # type: ignore[operator]
-        raise ParameterError(
-            f"task must be one of 0 … tasks - 1, and both are given or neither, got task={task!r} and tasks={tasks!r}"
-        )
-
-
-def begin_part(out: Path, *, task: int, tasks: int) -> None:
-    """Remove what an earlier run of a task said of its samples, which may be written again now."""
-    path = _place(out, task, tasks)
-    try:
-        path.parent.mkdir(exist_ok=True)  # from now on tasks have begun
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise FileError(path, f"cannot be written: {error.strerror}") from error
-
-
-def begun(out: Path) -> bool:
-    """Return whether tasks have begun of which there was no merge."""
-    return (out / _PARTS).exists()
 
 
 def write_part(
@@ -107,7 +79,7 @@ def write_part(
         "failures": [[position, *tally.failures[position]] for position in sorted(tally.failures)],
         "common": {name: digest(data) for name, data in job.common.items()},
     }
-    with open_atomic(_place(job.out, task, division.tasks)) as stream:
+    with open_atomic(part_path(job.out, task, division.tasks)) as stream:
         stream.write(_line(head))
         for mark, indices in marks(job, entries, division.asked, of):
             found = completed(job.out, mark)
@@ -119,22 +91,10 @@ def write_part(
     return collected
 
 
-def remove_parts(out: Path) -> None:
-    """Remove the parts of tasks: the manifest holds what they say."""
-    parts, removed = out / _PARTS, out / _REMOVED
-    try:
-        shutil.rmtree(removed, ignore_errors=True)  # of a merge that was killed
-        if parts.is_dir():
-            parts.rename(removed)
-            shutil.rmtree(removed)
-    except OSError as error:
-        raise FileError(parts, f"cannot be removed: {error.strerror}") from error
-
-
-def whole(out: Path) -> list[Part]:
+def whole(out: Place) -> list[Part]:
     """Return the parts of a division of which all are there, in order: of most samples, then of fewest failures."""
     found: dict[Division, dict[int, Part]] = {}
-    for path in sorted((out / _PARTS).glob("*.jsonl")):
+    for path in parts_in(out):
         part = _part(path)
         found.setdefault(part.division, {})[part.task] = part
     if not found:
@@ -142,13 +102,12 @@ def whole(out: Path) -> list[Part]:
     complete = [of for of, parts in found.items() if len(parts) == of.tasks]
     if not complete:
         nearest = max(found, key=lambda of: (of.asked, len(found[of]) / of.tasks))
-        missing = _numbers(_gaps(sorted(found[nearest]), nearest.tasks))
-        raise FileError(out, f"tasks {missing} of {nearest.tasks} have not ended: run them, then merge again")
+        raise not_ended(out, found[nearest], nearest.tasks)
     best = max(complete, key=lambda of: (of.asked, -sum(len(part.failures) for part in found[of].values())))
     return [found[best][task] for task in sorted(found[best])]
 
 
-def _part(path: Path) -> Part:
+def _part(path: Place) -> Part:
     """Read the first line of a part."""
     head = next(_lines(path))
     try:
@@ -202,7 +161,7 @@ def _check_mark(part: Part, mark: str, said: str) -> None:
     )
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Place) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
             empty = True
@@ -215,44 +174,18 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         raise FileError(path, "is empty; remove it and run its task again")
 
 
-def _read(path: Path, line: bytes) -> dict[str, Any]:
+def _read(path: Place, line: bytes) -> dict[str, Any]:
     try:
         return read_json(path, data=line)
     except FileError as error:
         raise FileError(path, f"{error.reason}; remove it and run its task again") from error
 
 
-def _damaged(path: Path, error: Exception) -> FileError:
+def _damaged(path: Place, error: Exception) -> FileError:
     return FileError(
         path, f"is no part of a manifest ({type(error).__name__} {error}); remove it and run its task again"
     )
 
 
-def _place(out: Path, task: int, tasks: int) -> Path:
-    digits = max(_DIGITS, len(str(tasks)))
-    return contained(out, out / _PARTS / f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl")
-
-
 def _line(value: Any) -> bytes:
     return (json.dumps(value, ensure_ascii=False) + "\n").encode()
-
-
-def _gaps(there: Sequence[int], count: int) -> Iterator[range]:
-    """Yield the runs of numbers below ``count`` that are not among some sorted ones."""
-    before = -1
-    for number in (*there, count):
-        if number > before + 1:
-            yield range(before + 1, number)
-        before = number
-
-
-def _numbers(runs: Iterable[range]) -> str:
-    """Return numbers as Slurm takes them, ``0-3,7``, and how many more there are than fit into a line."""
-    said, more = "", 0
-    for run in runs:
-        text = str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}"
-        if more or len(said) + len(text) > _LONGEST:
-            more += len(run)
-        else:
-            said = f"{said},{text}" if said else text
-    return f"{said} and {counted(more, 'more task')}" if more else said

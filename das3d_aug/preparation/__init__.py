@@ -3,6 +3,7 @@
 Here live its settings and its steps.  It may import runs, datasets, geometry, files and the ground.
 """
 
+from das3d_aug.preparation.merging import is_prepared, merge_prepared
 from das3d_aug.preparation.plane import Plane
 from das3d_aug.preparation.policy import Decision, resolve_foreground
 from das3d_aug.preparation.resize import parse_size, resize_sample
@@ -17,6 +18,8 @@ __all__ = [
     "PreparationSummary",
     "Prepared",
     "depth_range",
+    "is_prepared",
+    "merge_prepared",
     "padded_square",
     "parse_size",
     "prepare",

@@ -9,16 +9,18 @@ The folder has the layout "prepared" (`das3d_aug.datasets.prepared`), and beside
 * ``prepared.json``, then ``manifest.json`` with the SHA-256 of every file, written last.
 
 A sample that is complete and has the same key is kept, so a run that was stopped, or whose source has changed or
-grown, makes only what is missing.
+grown, makes only what is missing.  Of many tasks each makes the samples of a contiguous part and last writes a line
+about what failed, ``manifest/000003-of-000007.jsonl``; `das3d_aug.preparation.merge_prepared` writes the rest.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -29,6 +31,7 @@ import das3d_aug
 from das3d_aug.datasets import Dataset, Entry, open_dataset
 from das3d_aug.datasets.prepared import LISTING, encode_prepared
 from das3d_aug.errors import FileError, ParameterError, counted
+from das3d_aug.files import write_atomic
 from das3d_aug.preparation.policy import policies_of
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
@@ -38,6 +41,7 @@ from das3d_aug.runs.output_folder import (
     claim,
     completed,
     digest,
+    joint_writer,
     keep_apart,
     listed,
     remove_mark,
@@ -47,9 +51,10 @@ from das3d_aug.runs.output_folder import (
     write_files,
     write_manifest,
 )
+from das3d_aug.runs.tasks import begin_part, check_task, part_path, remove_parts
 from das3d_aug.runs.workers import unordered_map
 
-__all__ = ["PreparationSummary", "prepare"]
+__all__ = ["PreparationSummary", "prepare", "records_of", "write_listing"]
 
 _PARTS = ("reading", "preparing", "encoding and writing")
 
@@ -115,6 +120,8 @@ def prepare(
     layout: str | None = None,
     workers: int = 0,
     limit: int | None = None,
+    task: int | None = None,
+    tasks: int | None = None,
     wait: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **dataset_options: Any,
@@ -136,6 +143,10 @@ def prepare(
         Processes; 0 works in this one.  Scripts that use workers need ``if __name__ == "__main__":``.
     limit : int, optional
         Stop after the first ``limit`` samples.
+    task, tasks : int, optional
+        Prepare one of so many parts, ``task`` being 0 … ``tasks - 1``, beside other processes that prepare the others
+        into the same folder; then `das3d_aug.preparation.merge_prepared` writes what a single run would have.  All
+        other arguments are those of the whole.
     wait : bool
         If another run writes into ``out``, wait for it: for a folder that several runs share.
     progress : callable, optional
@@ -156,6 +167,7 @@ def prepare(
     for name, value, least in (("workers", workers, 0), ("limit", limit, 1)):
         if value is not None and (not isinstance(value, int) or value < least):
             raise ParameterError(f"{name} must be an integer of at least {least}, got {value!r}")
+    check_task(task, tasks)
     source, out, settings = Path(source), Path(out), settings or Preparation()
     keep_apart(out, source)
     if not wait:
@@ -164,11 +176,14 @@ def prepare(
     if not dataset.entries:
         raise FileError(source, f"has no sample ({dataset.how})")
     asked = dataset.entries[:limit]
+    mine = asked
+    if task is not None and tasks is not None:
+        mine = asked[len(asked) * task // tasks : len(asked) * (task + 1) // tasks]
     written = kept = 0
     seconds = [0.0] * len(_PARTS)
-    failures = {}
+    failures: dict[str, tuple[str, str]] = {}
     said: Counter[str] = Counter()
-    with sole_writer(out, wait=wait):
+    with sole_writer(out, wait=wait) if tasks is None else joint_writer(out):
         policies, decision = policies_of(out, dataset, settings)
         by_category = {name: replace(settings, foreground=policy) for name, policy in policies.items()}
         several = len(set(policies.values())) > 1
@@ -181,8 +196,10 @@ def prepare(
         }
         job = _Job(dataset=copy(dataset), settings=by_category, common=common, out=out)
         job.dataset.entries = ()  # a task brings its own entry
-        claim(out, source=source, textures=None, settings=common)
-        with contextlib.closing(unordered_map(partial(_make, job), asked, workers=workers)) as outcomes:
+        claim(out, source=source, textures=None, settings=common, alone=tasks is None)
+        if task is not None and tasks is not None:
+            begin_part(out, task=task, tasks=tasks)
+        with contextlib.closing(unordered_map(partial(_make, job), mine, workers=workers)) as outcomes:
             for done, outcome in enumerate(outcomes, 1):
                 seconds = [sum(pair) for pair in zip(seconds, outcome.seconds, strict=True)]
                 said.update(outcome.said)
@@ -193,14 +210,16 @@ def prepare(
                 else:
                     kept += 1
                 if progress is not None:
-                    progress(done, len(asked))
-        records = {entry: record for entry in dataset.entries if (record := _record(out, entry)) is not None}
-        for entry in asked:
-            if entry.key in failures:  # what an earlier run made of it is out of date
-                records.pop(entry, None)
-        listing = {LISTING: _listing(list(records.values()), settings.normalise)}
-        write_files(out, listing)
-        write_manifest(out, listed(out, listing, map(_mark, records)), common)
+                    progress(done, len(mine))
+        if task is not None and tasks is not None:
+            records = records_of(out, mine)
+            told = {"failures": failures, "said": said, "decision": decision}
+            part = {"task": task, "tasks": tasks, "asked": len(asked), **told}
+            write_atomic(part_path(out, task, tasks), (json.dumps(part) + "\n").encode())
+        else:  # what an earlier run made of a source that fails now is out of date
+            records = records_of(out, (entry for entry in dataset.entries if entry.key not in failures))
+            write_listing(out, records, common)
+            remove_parts(out)
     return PreparationSummary(
         out=out,
         layout=dataset.layout,
@@ -208,7 +227,7 @@ def prepare(
         written=written,
         kept=kept,
         decision=decision,
-        failures=tuple(failures[entry.key] for entry in asked if entry.key in failures),
+        failures=tuple(failures[entry.key] for entry in mine if entry.key in failures),
         warnings=(
             *((str(source), sentence) for sentence in dataset.warnings),
             *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
@@ -216,6 +235,18 @@ def prepare(
         ),
         seconds=dict(zip(_PARTS, seconds, strict=True)),
     )
+
+
+def records_of(out: Path, entries: Iterable[Entry]) -> dict[Entry, dict[str, Any]]:
+    """Return the records of those samples that are complete."""
+    return {entry: record for entry in entries if (record := _record(out, entry)) is not None}
+
+
+def write_listing(out: Path, records: Mapping[Entry, dict[str, Any]], common: dict[str, Any]) -> None:
+    """Write the listing and the manifest of samples."""
+    listing = {LISTING: _listing(list(records.values()), common["normalise"])}
+    write_files(out, listing)
+    write_manifest(out, listed(out, listing, map(_mark, records)), common)
 
 
 def _make(job: _Job, entry: Entry) -> _Outcome:

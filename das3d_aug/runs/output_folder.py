@@ -21,7 +21,16 @@ from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Dataset, Entry
 from das3d_aug.errors import FileError, quoted
-from das3d_aug.files import contained, open_atomic, read_json, sweep_partials, write_atomic, write_first
+from das3d_aug.files import (
+    Place,
+    Remote,
+    contained,
+    open_atomic,
+    read_json,
+    sweep_partials,
+    write_atomic,
+    write_first,
+)
 
 __all__ = [
     "FORMAT",
@@ -37,6 +46,7 @@ __all__ = [
     "listed",
     "listing_digest",
     "manifest_files",
+    "names_below",
     "recorded_settings",
     "remove_mark",
     "sole_writer",
@@ -53,14 +63,16 @@ _MANIFEST, _LOCK = "manifest.json", "das3d.lock"
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
-def keep_apart(out: Path, other: Path) -> None:
+def keep_apart(out: Place, other: Path) -> None:
     """Refuse an output folder that is, holds or lies in a folder that is read."""
+    if isinstance(out, Remote):
+        return
     here, there = out.resolve(), other.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
         raise FileError(out, f"and {other} must be separate folders")
 
 
-def check_writable(out: Path, *, header: str = HEADER) -> None:
+def check_writable(out: Place, *, header: str = HEADER) -> None:
     """Refuse a folder that `sole_writer` would refuse, before work is done for it; nothing is made or locked.
 
     Raises
@@ -68,6 +80,9 @@ def check_writable(out: Path, *, header: str = HEADER) -> None:
     FileError
         If it cannot be made or written, or holds anything that is not ours.
     """
+    if isinstance(out, Remote):
+        _check_ours(out, header)
+        return
     existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
@@ -78,17 +93,18 @@ def check_writable(out: Path, *, header: str = HEADER) -> None:
         raise FileError(out, f"cannot be written: {error.strerror}") from error
 
 
-def _check_ours(out: Path, header: str) -> None:
+def _check_ours(out: Place, header: str) -> None:
     ours = out / header
     if ours.is_file():  # asked first: to list what a large run wrote takes long
         return
-    foreign = any(path.name != _LOCK and path.name[0] != "." for path in out.iterdir())
+    names = out.listed() if isinstance(out, Remote) else (path.name for path in out.iterdir())
+    foreign = any(name != _LOCK and name[0] != "." for name in names)
     if foreign and not ours.is_file():  # by now another task may have begun
         raise FileError(out, f"is not empty and was not written by this command (no {header}); use another")
 
 
 @contextlib.contextmanager
-def sole_writer(out: Path, *, header: str = HEADER, wait: bool = False) -> Iterator[None]:
+def sole_writer(out: Place, *, header: str = HEADER, wait: bool = False) -> Iterator[None]:
     """Make the folder and lock it; the system releases the lock when the process ends, however it ends.
 
     ``header`` is the file by which a folder of this writer is known.  ``wait`` waits for another run that writes there.
@@ -103,7 +119,7 @@ def sole_writer(out: Path, *, header: str = HEADER, wait: bool = False) -> Itera
 
 
 @contextlib.contextmanager
-def joint_writer(out: Path, *, last: bool = False) -> Iterator[None]:
+def joint_writer(out: Place, *, last: bool = False) -> Iterator[None]:
     """Make the folder and write it together with the other tasks of a run; ``last``: alone, when they have ended.
 
     Tasks never wait for each other and never exclude each other: what they write is atomic, and where two write the
@@ -120,8 +136,11 @@ def joint_writer(out: Path, *, last: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(out: Path, header: str, how: int, *, without: Collection[int] = ()) -> Iterator[None]:
-    """Lock the folder; errors of locking ``without`` which it goes on are numbers of the system."""
+def _locked(out: Place, header: str, how: int, *, without: Collection[int] = ()) -> Iterator[None]:
+    """Lock the folder; errors of locking ``without`` which it goes on are numbers of the system.  Stores have none."""
+    if isinstance(out, Remote):
+        yield
+        return
     with contextlib.ExitStack() as stack:
         try:
             out.mkdir(parents=True, exist_ok=True)
@@ -139,7 +158,7 @@ def _locked(out: Path, header: str, how: int, *, without: Collection[int] = ()) 
         yield
 
 
-def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str, Any], alone: bool = True) -> None:
+def claim(out: Place, *, source: Path, textures: Path | None, settings: dict[str, Any], alone: bool = True) -> None:
     """Write the header, or check that the one there is of an equal run; if ``alone``, remove what a killed run left.
 
     Raises
@@ -156,7 +175,7 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
         "textures": None if textures is None else _relative(textures, out),
         "settings": settings,
     }
-    if not path.exists():
+    if not path.is_file():
         write_first(path, to_json(header))
     before = recorded_settings(path)
     now = json.loads(to_json(settings))
@@ -165,7 +184,7 @@ def claim(out: Path, *, source: Path, textures: Path | None, settings: dict[str,
         raise FileError(out, f"other settings wrote this folder ({', '.join(other)}); use another folder")
 
 
-def recorded_settings(path: Path) -> dict[str, Any]:
+def recorded_settings(path: Place) -> dict[str, Any]:
     """Return the settings that a header names.
 
     Raises
@@ -173,7 +192,8 @@ def recorded_settings(path: Path) -> dict[str, Any]:
     FileError
         If it cannot be read or names none.
     """
-    settings = read_json(path).get("settings")
+    data = path.read_bytes() if isinstance(path, Remote) else None
+    settings = read_json(path, data=data).get("settings")
     if not isinstance(settings, dict):
         raise FileError(path, f"settings must be an object, got {quoted(settings)}")
     return settings
@@ -190,7 +210,9 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return flat | {f"{a}.{b}": value for a, sub in values.items() if isinstance(sub, dict) for b, value in sub.items()}
 
 
-def _relative(folder: Path, out: Path) -> str:
+def _relative(folder: Path, out: Place) -> str:
+    if isinstance(out, Remote):
+        return folder.resolve().as_posix()
     return Path(os.path.relpath(folder.resolve(), out.resolve())).as_posix()
 
 
@@ -201,7 +223,7 @@ class Completed(NamedTuple):
     files: dict[str, str]
 
 
-def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> Completed | None:
+def completed(out: Place, mark: str, *, samples: Collection[str] = ()) -> Completed | None:
     """Read the mark of a sample or shard.
 
     ``mark`` is the recipe of a sample, or the JSON file of a shard, which must hold all of ``samples``.  None if it
@@ -218,22 +240,31 @@ def completed(out: Path, mark: str, *, samples: Collection[str] = ()) -> Complet
     return None
 
 
-def there(path: Path) -> bool:
+def there(path: Place) -> bool:
     """Return whether there is a file and something in it: after a power cut its name may be all that is left."""
     try:
+        if isinstance(path, Remote):
+            return path.size() > 0
         found = path.stat()
     except (OSError, ValueError):  # absent, or a damaged mark names it
         return False
     return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
-def write_files(out: Path, files: Mapping[str, bytes]) -> None:
+def names_below(out: Place, pattern: str) -> Iterable[str]:
+    """Return the relative paths of the files below a folder whose names are like the pattern."""
+    if isinstance(out, Remote):
+        return out.below(pattern)
+    return (path.relative_to(out).as_posix() for path in out.rglob(pattern))
+
+
+def write_files(out: Place, files: Mapping[str, bytes]) -> None:
     """Write files by their relative paths, in order, each whole or absent and none outside ``out``."""
     for path, data in files.items():
         write_atomic(contained(out, out / path), data)
 
 
-def remove_mark(out: Path, mark: str) -> None:
+def remove_mark(out: Place, mark: str) -> None:
     """Remove the mark of what is written anew: it names the digests of the old files."""
     path = contained(out, out / mark)
     try:
@@ -243,7 +274,7 @@ def remove_mark(out: Path, mark: str) -> None:
 
 
 def listed(
-    out: Path,
+    out: Place,
     common: Mapping[str, bytes],
     marks: Iterable[str],
     *,
@@ -260,7 +291,7 @@ def listed(
             note(found.record)
 
 
-def write_manifest(out: Path, files: Iterable[tuple[str, str]], settings: dict[str, Any]) -> None:
+def write_manifest(out: Place, files: Iterable[tuple[str, str]], settings: dict[str, Any]) -> None:
     """Write what `listed` yields, a line at a time: `to_json` of the whole, which may not fit into memory."""
     head = to_json({"format": FORMAT, "settings": settings, "sha256": {}}).removesuffix(b"{}\n}\n")
     with open_atomic(out / _MANIFEST) as stream:
@@ -272,7 +303,7 @@ def write_manifest(out: Path, files: Iterable[tuple[str, str]], settings: dict[s
         stream.write(b"{}\n}\n" if before == b"{\n" else b"\n }\n}\n")
 
 
-def manifest_files(out: Path, settings: Mapping[str, Any]) -> Iterator[str] | None:
+def manifest_files(out: Place, settings: Mapping[str, Any]) -> Iterator[str] | None:
     """Return the paths that a manifest of these settings lists, in order, read a line at a time; None without one."""
     head = to_json({"format": FORMAT, "settings": settings, "sha256": {}}).removesuffix(b"{}\n}\n")
     try:
@@ -284,7 +315,7 @@ def manifest_files(out: Path, settings: Mapping[str, Any]) -> Iterator[str] | No
     return _paths(out / _MANIFEST, len(head))
 
 
-def _paths(path: Path, start: int) -> Iterator[str]:
+def _paths(path: Place, start: int) -> Iterator[str]:
     with path.open("rb") as stream:
         stream.seek(start)
         for line in stream:
