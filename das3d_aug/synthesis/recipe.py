@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
+from das3d_aug._arguments import assembled, check_number, check_option, check_shape, check_whole
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
@@ -19,7 +19,7 @@ from das3d_aug.synthesis.defects import SKEWED, Defects, LengthUnit, draw_defect
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
-from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.plan import VERSION, Plan
 from das3d_aug.synthesis.ranges import Range, Span, as_range, as_span, draw_whole
 from das3d_aug.synthesis.recipe_fields import LIMITS, OF_KINDS, REALISTIC, in_toml, plain
 from das3d_aug.synthesis.weights import as_weights, weighted
@@ -252,7 +252,7 @@ class Recipe:
         area = self.area and stream.log_uniform(*self.area)
         wide = stream.uniform(*self.sigma) * scale
         narrow = wide * stream.uniform(*self.anisotropy)
-        return Plan(
+        fields = dict(
             shape=(height, width),
             anomalous=anomalous,
             drop_rgb=drop_rgb,
@@ -272,8 +272,10 @@ class Recipe:
             depth_axis=self.depth_axis,
             beta=stream.uniform(*self.beta),
             texture=draw_texture(stream, operations=self.texture_operations),
+            version=VERSION,
             defects=None if self.kinds is None else self._draw_defects(stream.spawn(_DEFECTS), self.kinds),
         )
+        return assembled(Plan, fields)
 
     def _draw_defects(self, stream: Stream, kinds: Mapping[str, float]) -> Defects | None:
         """Draw the defects of a sample; None if it gets the paper's own kind."""

@@ -200,15 +200,9 @@ def _bounds(mask):
     height, width = mask.shape
     y0, y1, x0, x1 = height, 0, width, 0
     for y in range(height):
-        row = mask[y]
-        used = np.uint8(0)
-        for x in range(row.size):
-            used |= row[x]
-        if used == 0:
-            continue
-        y0, y1 = min(y0, y), y + 1
-        first, last = ends(row)
-        x0, x1 = min(x0, first), max(x1, last)
+        first, last = ends(mask[y])
+        if last > 0:
+            y0, y1, x0, x1 = min(y0, y), y + 1, min(x0, first), max(x1, last)
     return y0, y1, x0, x1
 
 

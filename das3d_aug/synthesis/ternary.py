@@ -71,11 +71,8 @@ def ternarise(mask, first, last, seed, threshold, area, row0, column0, rows, col
                 values, begin, middle, blocks, gradient_y, gradient_x, columns, u0 + uy * y, ux, v0 + vy * y, vx
             )  # fmt: skip
             _ternary(row[: middle - begin], values[begin:middle], marked[begin:middle], limit)
-        used = np.uint8(0)
-        for x in range(row.size):
-            used |= row[x]
-        if used != 0:
-            start, stop = ends(row)
+        start, stop = ends(row)
+        if stop > 0:
             y0, y1, x0, x1 = min(y0, y), y + 1, min(x0, begin + start), max(x1, begin + stop)
     return y0, y1, x0, x1
 
