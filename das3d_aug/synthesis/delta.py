@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from das3d_aug._jit import kernel
 from das3d_aug.errors import ForegroundError
 from das3d_aug.synthesis.foreground import Policy, Scan, axis_sign, locate
-from das3d_aug.synthesis.noise import lattice_grid
+from das3d_aug.synthesis.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.synthesis.nonzero import nonzero, padded
 from das3d_aug.synthesis.part_range import part_range
 from das3d_aug.synthesis.plan import Plan
-from das3d_aug.synthesis.skew import ONE, filter_runs, kernel_size, sample_kernel
-from das3d_aug.synthesis.ternary import ternarise
+from das3d_aug.synthesis.skew import ONE, bounds, filter_runs, kernel_size, sample_kernel
 
 __all__ = ["LIMITS", "apply_delta", "delta_of"]
+
+_BINS = 1024  # of |noise|, to find the threshold that leaves the planned area
+_QUANTILE_SAMPLES = 2**12
 
 
 def delta_of(
@@ -66,13 +68,46 @@ def _filtered_mask(found: Scan, plan: Plan, size: int) -> tuple[NDArray[np.int32
     No kernel that calls the others: each would be compiled twice, and the first call waits for that.
     """
     inside, first, last, _, _ = found
-    bounds = ternarise(
-        inside, first, last, np.uint64(plan.noise_seed), plan.threshold, math.nan if plan.area is None else plan.area,
-        *lattice_grid(plan.shape, plan.resolution, plan.rotation),
-    )  # fmt: skip
+    noise, threshold = noise_buffer(plan.shape), plan.threshold
+    fill_noise(
+        noise, first, last, np.uint64(plan.noise_seed), *lattice_grid(plan.shape, plan.resolution, plan.rotation)
+    )
+    if plan.area is not None:
+        threshold = _quantile(noise, inside, first, last, plan.area)
+    mask = inside.view(np.int8)  # the foreground is not needed again: its memory becomes M_t
+    _ternarise(mask, noise, first, last, np.float32(threshold))
     weights = np.ones((1, 1)) if size == 1 else sample_kernel(*plan.alpha, *plan.covariance, size)  # 1: without skew
-    # The foreground is not needed again: its memory has become M_t.
-    return filter_runs(inside.view(np.int8), weights, *bounds)
+    window: tuple[NDArray[np.int32], int, int] = filter_runs(mask, weights, *bounds(inside))
+    return window
+
+
+@kernel
+def _quantile(noise, inside, first, last, area):
+    """Threshold on |noise| that leaves about ``area`` of the foreground (a few samples of it)."""
+    step = max(1, int(math.sqrt(inside.size // _QUANTILE_SAMPLES)))
+    counts = np.zeros(_BINS, np.int64)
+    total = 0
+    for y in range(0, inside.shape[0], step):
+        for x in range((first[y] + step - 1) // step * step, last[y], step):
+            if inside[y, x]:
+                counts[min(int(abs(noise[y, x]) * np.float32(_BINS)), _BINS - 1)] += 1
+                total += 1
+    above = 0
+    for k in range(_BINS - 1, -1, -1):
+        above += counts[k]
+        if above > area * total:
+            # Keep the bin that crosses the limit only if nothing lies above it.
+            return (k if above == counts[k] else k + 1) / _BINS
+    return 0.0
+
+
+@kernel
+def _ternarise(mask, noise, first, last, threshold):
+    """Eqs 1 and 2 in place: the foreground (0 or 1) becomes M_t (-1, 0 or 1)."""
+    for y in range(mask.shape[0]):
+        row, values = mask[y, first[y] : last[y]], noise[y, first[y] : last[y]]
+        for x in range(row.size):
+            row[x] *= np.int8(values[x] > threshold) - np.int8(values[x] < -threshold)
 
 
 @kernel

@@ -6,6 +6,7 @@ Depth that is zero, negative, NaN or infinite is invalid: never foreground, neve
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -224,7 +225,9 @@ def scan(
         plane = by, bx, c
     by, bx, c = plane or (0.0, 0.0, 0.0)
     mask = _ANYWHERE if given is None else given
-    return _scan(depth, depth.view(kind), largest, mask, given is not None, nearer, by, bx, c), share
+    *found, low, high = _scan(depth, depth.view(kind), largest, mask, given is not None, nearer, by, bx, c)
+    low, high = struct.unpack(f"2{depth.dtype.char}", struct.pack(f"2{np.dtype(kind).char}", low, high))
+    return (*found, float(low), float(high)), share
 
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
@@ -255,10 +258,7 @@ def _scan(depth, bits, largest, given, use_given, kind, by, bx, c):
             first[y], last[y] = start, stop
             row_low, row_high = _row_range(row[start:stop], bits[y, start:stop], largest)
             low, high = min(low, row_low), max(high, row_high)
-    limits = np.empty(2, bits.dtype)
-    limits[0], limits[1] = low, high
-    extremes = limits.view(depth.dtype)
-    return out, first, last, float(extremes[0]), float(extremes[1])
+    return out, first, last, low, high
 
 
 # One loop does one thing in each of these: only so do they all become vector instructions.

@@ -97,36 +97,29 @@ def lattice_grid(
 @kernel
 def fill_noise(out, first, last, seed, row0, column0, rows, columns, u0, uy, ux, v0, vy, vx):
     """Write noise to the columns first[y] … last[y] - 1 of every row y, and anything to those behind."""
-    gradient_y, gradient_x = gradients(seed, row0, column0, rows, columns)
-    every = np.ones(out.shape[1] // LANES + 1, np.int64)
-    for y in range(out.shape[0]):
-        fill_row(out[y], first[y], last[y], every, gradient_y, gradient_x, columns, u0 + uy * y, ux, v0 + vy * y, vx)
-
-
-@kernel
-def fill_row(row, x, end, wanted, gradient_y, gradient_x, columns, u0, ux, v0, vx):
-    """Write noise to the columns x … end - 1 of a row, and anything to those behind.
-
-    Only where ``wanted`` is not 0, which has a number for every `LANES` columns; the others hold anything.
-    """
     per_u, per_v = _pixels_per_cell(ux), _pixels_per_cell(vx)
-    while x < end:
-        u, v = u0 + ux * x, v0 + vx * x
-        i, j = int(u), int(v)
-        a, b = u - i, v - j
-        steps = min(end - x, _steps_to_border(a, per_u), _steps_to_border(b, per_v))
-        k = i * columns + j
-        _fill_cell(
-            row, x, steps, wanted, np.float32(a), np.float32(ux), np.float32(b), np.float32(vx),
-            gradient_y[k], gradient_x[k], gradient_y[k + 1], gradient_x[k + 1],
-            gradient_y[k + columns], gradient_x[k + columns],
-            gradient_y[k + columns + 1], gradient_x[k + columns + 1],
-        )  # fmt: skip
-        x += steps
+    gradient_y, gradient_x = _gradients(seed, row0, column0, rows, columns)
+    for y in range(out.shape[0]):
+        x, end = first[y], last[y]
+        while x < end:
+            u = u0 + uy * y + ux * x
+            v = v0 + vy * y + vx * x
+            i, j = int(u), int(v)
+            a, b = u - i, v - j
+            steps = min(end - x, _steps_to_border(a, per_u), _steps_to_border(b, per_v))
+            k = i * columns + j
+            _fill_cell(
+                out[y, x : x + LANES * ((steps + LANES - 1) // LANES)],
+                np.float32(a), np.float32(ux), np.float32(b), np.float32(vx),
+                gradient_y[k], gradient_x[k], gradient_y[k + 1], gradient_x[k + 1],
+                gradient_y[k + columns], gradient_x[k + columns],
+                gradient_y[k + columns + 1], gradient_x[k + columns + 1],
+            )  # fmt: skip
+            x += steps
 
 
 @kernel
-def gradients(seed, row0, column0, rows, columns):
+def _gradients(seed, row0, column0, rows, columns):
     """Compute the lattice's unit gradients, row by row; each depends on the key and its place alone."""
     y, x = np.empty(rows * columns, np.float32), np.empty(rows * columns, np.float32)
     for i in range(rows):
@@ -160,7 +153,7 @@ def _steps_to_border(a, per_cell):
 
 
 @kernel
-def _fill_cell(row, x, steps, wanted, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x11):
+def _fill_cell(row, a0, a_step, b0, b_step, y00, x00, y01, x01, y10, x10, y11, x11):
     """Fill one run of pixels inside one cell.
 
     The corners' dot products are linear along it, so this vectorises. Whole vectors are written: what reaches
@@ -168,10 +161,7 @@ def _fill_cell(row, x, steps, wanted, a0, a_step, b0, b_step, y00, x00, y01, x01
     """
     one, six, ten, fifteen = np.float32(1.0), np.float32(6.0), np.float32(10.0), np.float32(15.0)
     scale = np.float32(math.sqrt(2.0))
-    for start in range(0, steps, LANES):
-        at = np.uint64(x + start)
-        if wanted[at >> np.uint64(3)] == 0 and wanted[(at + np.uint64(LANES - 1)) >> np.uint64(3)] == 0:
-            continue
+    for start in range(0, row.size, LANES):
         for lane in range(LANES):
             n = np.float32(np.int32(start + lane))
             a = a0 + a_step * n
@@ -183,7 +173,7 @@ def _fill_cell(row, x, steps, wanted, a0, a_step, b0, b_step, y00, x00, y01, x01
             upper += fade_b * (y01 * a + x01 * far - upper)
             lower = y10 * near + x10 * b
             lower += fade_b * (y11 * near + x11 * far - lower)
-            row[at + np.uint64(lane)] = scale * (upper + fade_a * (lower - upper))
+            row[np.uint64(start + lane)] = scale * (upper + fade_a * (lower - upper))
 
 
 def _pair(name: str, value: tuple[int, int]) -> tuple[int, int]:

@@ -38,7 +38,7 @@ def nonzero(row, found):
 @kernel
 def ends(row):
     """Find the first and one past the last place at which a row of bytes is not zero; (0, 0) if it is all zero."""
-    first, last = 0, row.size
+    first, last = np.int64(0), row.size  # no literal: `_empty` would be compiled for it, too
     while first + _VECTOR <= row.size and _empty(row, first):
         first += _VECTOR
     while first < row.size and row[np.uint64(first)] == 0:

@@ -274,16 +274,16 @@ def _render(
 
 def _copies(image: NDArray[Any] | None, depth: NDArray[Any] | None, plan: Plan) -> AnomalyPair:
     """Copy the pair, with nothing marked."""
-    fields = dict(
-        rgb=None if image is None else image.copy(),
-        depth=None if depth is None else depth.copy(),
-        mask=np.zeros(plan.shape, np.bool_),
-        delta=None if depth is None else np.zeros(plan.shape, np.float32),
-        rgb_changed=np.zeros(plan.shape, np.bool_),
-        depth_changed=np.zeros(plan.shape, np.bool_),
-        plan=plan,
-        instances=None,
-    )
+    fields = {
+        "rgb": None if image is None else image.copy(),
+        "depth": None if depth is None else depth.copy(),
+        "mask": np.zeros(plan.shape, np.bool_),
+        "delta": None if depth is None else np.zeros(plan.shape, np.float32),
+        "rgb_changed": np.zeros(plan.shape, np.bool_),
+        "depth_changed": np.zeros(plan.shape, np.bool_),
+        "plan": plan,
+        "instances": None,
+    }
     return assembled(AnomalyPair, fields)
 
 

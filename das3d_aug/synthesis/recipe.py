@@ -252,29 +252,29 @@ class Recipe:
         area = self.area and stream.log_uniform(*self.area)
         wide = stream.uniform(*self.sigma) * scale
         narrow = wide * stream.uniform(*self.anisotropy)
-        fields = dict(
-            shape=(height, width),
-            anomalous=anomalous,
-            drop_rgb=drop_rgb,
-            drop_depth=drop_depth,
-            noise_seed=stream.bits(),
-            resolution=(2 ** stream.integer(*octave), 2 ** stream.integer(*octave)),
-            rotation=stream.uniform(*self.rotation),
-            threshold=stream.uniform(*self.threshold),
-            area=area,
-            skew=self.skew,
-            alpha=(stream.uniform(*self.alpha) / scale, stream.uniform(*self.alpha) / scale),
-            covariance=_covariance(wide, narrow, stream.uniform(0.0, math.pi)),
-            dent=stream.uniform(*self.magnitude),
-            bump=stream.uniform(*(self.magnitude if self.bump_magnitude is None else self.bump_magnitude)),
-            magnitude_unit=self.magnitude_unit,
-            mask_threshold=self.mask_threshold,
-            depth_axis=self.depth_axis,
-            beta=stream.uniform(*self.beta),
-            texture=draw_texture(stream, operations=self.texture_operations),
-            version=VERSION,
-            defects=None if self.kinds is None else self._draw_defects(stream.spawn(_DEFECTS), self.kinds),
-        )
+        fields = {
+            "shape": (height, width),
+            "anomalous": anomalous,
+            "drop_rgb": drop_rgb,
+            "drop_depth": drop_depth,
+            "noise_seed": stream.bits(),
+            "resolution": (2 ** stream.integer(*octave), 2 ** stream.integer(*octave)),
+            "rotation": stream.uniform(*self.rotation),
+            "threshold": stream.uniform(*self.threshold),
+            "area": area,
+            "skew": self.skew,
+            "alpha": (stream.uniform(*self.alpha) / scale, stream.uniform(*self.alpha) / scale),
+            "covariance": _covariance(wide, narrow, stream.uniform(0.0, math.pi)),
+            "dent": stream.uniform(*self.magnitude),
+            "bump": stream.uniform(*(self.magnitude if self.bump_magnitude is None else self.bump_magnitude)),
+            "magnitude_unit": self.magnitude_unit,
+            "mask_threshold": self.mask_threshold,
+            "depth_axis": self.depth_axis,
+            "beta": stream.uniform(*self.beta),
+            "texture": draw_texture(stream, operations=self.texture_operations),
+            "version": VERSION,
+            "defects": None if self.kinds is None else self._draw_defects(stream.spawn(_DEFECTS), self.kinds),
+        }
         return assembled(Plan, fields)
 
     def _draw_defects(self, stream: Stream, kinds: Mapping[str, float]) -> Defects | None:

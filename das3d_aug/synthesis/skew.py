@@ -95,7 +95,7 @@ def skew_filter(mask: NDArray[Any], kernel: NDArray[np.float64]) -> NDArray[np.f
     if not np.isfinite(weights).all() or np.abs(weights).sum() > 4:
         raise ParameterError("kernel must be finite, its absolute values adding up to at most 4")
     ternary = frozen(mask.astype(np.int8))
-    total, top, left = filter_runs(ternary, np.ascontiguousarray(weights), *_bounds(ternary.view(np.uint8)))
+    total, top, left = filter_runs(ternary, np.ascontiguousarray(weights), *bounds(ternary.view(np.uint8)))
     out = np.zeros(mask.shape, np.float32)
     out[top : top + total.shape[0], left : left + total.shape[1]] = total * np.float32(1.0 / ONE)
     return out
@@ -195,7 +195,7 @@ def _row_sums(weights):
 
 
 @kernel
-def _bounds(mask):
+def bounds(mask):
     """Rows and columns that hold anything but zero, as half-open ranges."""
     height, width = mask.shape
     y0, y1, x0, x1 = height, 0, width, 0
