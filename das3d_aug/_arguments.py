@@ -21,6 +21,7 @@ __all__ = [
     "as_float",
     "as_mask",
     "as_rgb",
+    "assembled",
     "check_finite",
     "check_number",
     "check_option",
@@ -53,11 +54,24 @@ class ReadOnly(dict[str, _Value]):
     clear = pop = popitem = setdefault = update = _refuse
 
 
+def assembled(kind: type[_Value], fields: dict[str, Any]) -> _Value:
+    """Return an instance of a frozen dataclass that checks nothing, of all of its fields.
+
+    Its own ``__init__`` sets them one by one, each through a call: for a sample's plan and pair that takes as long as
+    drawing the numbers.
+    """
+    made = object.__new__(kind)
+    made.__dict__.update(fields)
+    return made
+
+
 def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """Return a C-contiguous, native-endian, read-only array of the same values: a view where possible."""
-    native = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
-    view = np.ascontiguousarray(array, dtype=native).view()
-    view.flags.writeable = False
+    plain = array
+    if type(array) is not np.ndarray or not array.flags.c_contiguous or not array.dtype.isnative:
+        plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+    view = plain.view()
+    view.setflags(write=False)
     return view
 
 
@@ -150,6 +164,8 @@ def check_shape(shape: Any) -> tuple[int, int]:
 
 def _refuse_other_arrays(value: Any, name: str) -> None:
     """Say how to make an array of what people often hand in instead."""
+    if type(value) is np.ndarray:
+        return
     if isinstance(value, np.ma.MaskedArray):
         raise ParameterError(f"{name} must be a plain array, got a masked one: give {name}.filled(0)")
     if isinstance(value, list | tuple):

@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 _MASK = 0xFFFFFFFFFFFFFFFF
 _GAMMA = 0x9E3779B97F4A7C15
+_UNIT = 2.0**-53
 
 
 def _mix(z: int) -> int:
@@ -68,7 +69,9 @@ class Stream:
     def __init__(self, seed: int, *, index: int = 0, epoch: int = 0) -> None:
         key = 0
         for name, value in (("seed", seed), ("epoch", epoch), ("index", index)):
-            key = _mix((key + _GAMMA + check_seed(value, name)) & _MASK)
+            if type(value) is not int or not 0 <= value <= _MASK:
+                value = check_seed(value, name)
+            key = _mix((key + _GAMMA + value) & _MASK)
         self._key = key
         self._counter = 0
 
@@ -82,7 +85,11 @@ class Stream:
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
         """Draw from U(low, high); ``low == high`` gives that value exactly."""
-        return low + (high - low) * ((self.bits() >> 11) * 2.0**-53)
+        self._counter += 1
+        z = (self._key + self._counter * _GAMMA) & _MASK  # `bits`, written out
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return low + (high - low) * (((z ^ (z >> 31)) >> 11) * _UNIT)
 
     def log_uniform(self, low: float, high: float) -> float:
         """Draw a number whose logarithm is uniform between those of ``low`` > 0 and ``high``."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from das3d_aug._arguments import as_mask, as_rgb
 from das3d_aug._jit import kernel
 from das3d_aug.errors import ParameterError
-from das3d_aug.synthesis.nonzero import nonzero, padded
 
 __all__ = ["blend_texture"]
 
@@ -93,50 +92,49 @@ def _mix_into(out, y, x, c, value, beta, full, rounding):
 
 
 @kernel
-def paint(out, mask, union, moved, top, left, texture, tone, colour, sharp, place, beta, full, rounding):
-    """Blend a texture, varied on the fly, into the window of ``out`` that starts at (top, left).
+def paint(out, places, changed, union, moved, texture, tone, colour, sharp, place, beta, full, rounding):
+    """Blend a texture, varied on the fly, into ``out`` at some places: ``row * width + column``, ascending.
 
-    ``mask`` is that window.  Where the blend leaves a pixel as it was, it is taken out of ``mask``, and out of
-    ``union`` unless ``moved`` has it.  ``place`` is (v0, vy, vx, u0, uy, ux): pixel (y, x) reads the texture's row
-    ``v0 + vy y + vx x`` and column ``u0 + uy y + ux x``, mirrored at the edges; ``tone`` maps its channel values,
-    ``sharp`` weighs the difference from the four neighbours' mean, ``colour`` mixes the channels: a row for each
-    channel of ``out``.
+    Where that makes another pixel, ``changed`` says so; where it does not, ``union`` is left what ``moved`` is.
+    ``place`` is (v0, vy, vx, u0, uy, ux): pixel (y, x) reads the texture's row ``v0 + vy y + vx x`` and column
+    ``u0 + uy y + ux x``, mirrored at the edges; ``tone`` maps its channel values, ``sharp`` weighs the difference from
+    the four neighbours' mean, ``colour`` mixes the channels: a row for each channel of ``out``.
     """
     v0, vy, vx, u0, uy, ux = place
     height, width = texture.shape[0], texture.shape[1]
     texels = texture.reshape(-1)
     one, quarter = np.float32(1.0), np.float32(0.25)
     here = np.empty(3, np.float32)
-    marked = padded(mask.shape[1])
-    found = np.empty(marked.size, np.int32)
-    for row in range(mask.shape[0]):
-        for x in range(mask.shape[1]):
-            marked[x] = mask[row, x]
-        for n in range(nonzero(marked, found)):
-            y, x = top + row, left + found[n]
-            v, u = int(math.floor(v0 + vy * y + vx * x)), int(math.floor(u0 + uy * y + ux * x))
-            i, j = _mirror(v, height), _mirror(u, width)
-            centre = 3 * (i * width + j)
+    y, row_end = 0, out.shape[1]
+    for n in range(places.size):
+        while places[n] >= row_end:
+            y, row_end = y + 1, row_end + out.shape[1]
+        x = places[n] - (row_end - out.shape[1])
+        v, u = int(math.floor(v0 + vy * y + vx * x)), int(math.floor(u0 + uy * y + ux * x))
+        i, j = _mirror(v, height), _mirror(u, width)
+        centre = np.uint64(3 * (i * width + j))
+        for c in range(3):
+            here[c] = tone[texels[centre + np.uint64(c)], c]
+        if sharp != 0.0:
+            up = np.uint64(3 * (_mirror(v - 1, height) * width + j))
+            down = np.uint64(3 * (_mirror(v + 1, height) * width + j))
+            before = np.uint64(3 * (i * width + _mirror(u - 1, width)))
+            after = np.uint64(3 * (i * width + _mirror(u + 1, width)))
             for c in range(3):
-                here[c] = tone[texels[centre + c], c]
-            if sharp != 0.0:
-                up = 3 * (_mirror(v - 1, height) * width + j)
-                down = 3 * (_mirror(v + 1, height) * width + j)
-                before = 3 * (i * width + _mirror(u - 1, width))
-                after = 3 * (i * width + _mirror(u + 1, width))
-                for c in range(3):
-                    around = tone[texels[up + c], c] + tone[texels[down + c], c]
-                    around += tone[texels[before + c], c] + tone[texels[after + c], c]
-                    here[c] += sharp * (here[c] - around * quarter)
-            r, g, b = here[0], here[1], here[2]
-            changed = False
-            for c in range(out.shape[2]):
-                value = colour[c, 0] * r + colour[c, 1] * g + colour[c, 2] * b
-                value = min(max(value, np.float32(0.0)), one) * full
-                changed |= _mix_into(out, y, x, c, value, beta, full, rounding)
-            if not changed:
-                mask[row, found[n]] = False
-                union[row, found[n]] = moved[row, found[n]]
+                k = np.uint64(c)
+                around = tone[texels[up + k], c] + tone[texels[down + k], c]
+                around += tone[texels[before + k], c] + tone[texels[after + k], c]
+                here[c] += sharp * (here[c] - around * quarter)
+        r, g, b = here[0], here[1], here[2]
+        differs = False
+        for c in range(out.shape[2]):
+            value = colour[c, 0] * r + colour[c, 1] * g + colour[c, 2] * b
+            value = min(max(value, np.float32(0.0)), one) * full
+            differs |= _mix_into(out, y, x, c, value, beta, full, rounding)
+        if differs:
+            changed[y, x] = True
+        else:
+            union[y, x] = moved[y, x]
 
 
 @kernel

@@ -231,10 +231,10 @@ def _texture(
     # The texture lies on the image, not on the window, as eq. 8 has it.
     place = (rows + along * top - across * left, along, -across, columns + across * top + along * left, across, along)
     out = np.zeros((*foot.shape, 3), np.float32)
-    marked = foot.copy()  # `paint` takes out what it leaves as it was
+    unused = np.empty(foot.shape, np.bool_)
     paint(
-        out, marked, marked, marked, 0, 0, texture, tone_table(texture, plan), colour_matrix(plan),
-        np.float32(sharpness(plan)), place, np.float32(0), *unit_of(out),
+        out, np.flatnonzero(foot), unused, unused, unused, texture, tone_table(texture, plan), colour_matrix(plan),
+        sharpness(plan), place, np.float32(0), *unit_of(out),
     )  # fmt: skip
     return out
 

@@ -19,7 +19,7 @@ from das3d_aug.synthesis.noise import fill_noise, lattice_grid, noise_buffer
 from das3d_aug.synthesis.nonzero import nonzero, padded
 from das3d_aug.synthesis.part_range import part_range
 from das3d_aug.synthesis.plan import Plan
-from das3d_aug.synthesis.skew import ONE, filter_runs, kernel_size, sample_kernel
+from das3d_aug.synthesis.skew import ONE, bounds, filter_runs, kernel_size, sample_kernel
 
 __all__ = ["LIMITS", "apply_delta", "delta_of"]
 
@@ -77,7 +77,8 @@ def _filtered_mask(found: Scan, plan: Plan, size: int) -> tuple[NDArray[np.int32
     mask = inside.view(np.int8)  # the foreground is not needed again: its memory becomes M_t
     _ternarise(mask, noise, first, last, np.float32(threshold))
     weights = np.ones((1, 1)) if size == 1 else sample_kernel(*plan.alpha, *plan.covariance, size)  # 1: without skew
-    return filter_runs(mask, np.rint(weights * ONE).astype(np.int32))
+    window: tuple[NDArray[np.int32], int, int] = filter_runs(mask, weights, *bounds(inside))
+    return window
 
 
 @kernel
@@ -111,23 +112,32 @@ def _ternarise(mask, noise, first, last, threshold):
 
 @kernel
 def apply_delta(
-    total, source, depth, delta, mask, changed, dent, bump, threshold, sign, lowest, highest, whole, enabled
+    total, top, left, source, depth, delta, mask, changed, dent, bump, threshold, sign, lowest, highest, whole, enabled
 ):  # fmt: skip
-    """Eqs 6 and 7 on the window, into the outputs."""
+    """Eqs 6 and 7 on the window that starts at (top, left), into the outputs; return the places of the mask's pixels.
+
+    A place is ``row * width + column``; ``mask`` and ``changed`` are false before.
+    """
     # |share| >= threshold / magnitude, in the integers that the filter works in.
     most = 2.0**30
     up = np.int32(min(math.ceil(threshold / dent * ONE), most) if dent > 0 else most)
     down = np.int32(-min(math.ceil(threshold / bump * ONE), most) if bump > 0 else -most)
     marked = padded(total.shape[1])
     found = np.empty(marked.size, np.int32)
-    for y in range(total.shape[0]):
-        _refine(marked, mask[y], total[y], up, down)
-        for n in range(nonzero(marked, found) if enabled else 0):
-            x = found[n]
+    places = np.empty(total.size, np.int64)
+    count = 0
+    for row in range(total.shape[0]):
+        y, shares = top + row, total[row]
+        _refine(marked, shares, up, down)
+        for n in range(nonzero(marked, found)):
+            x = left + found[n]
+            places[count] = y * mask.shape[1] + x
+            count += 1
+            mask[y, x] = True
             z = source[y, x]
-            if not (z > 0 and z < np.inf):
+            if not (enabled and z > 0 and z < np.inf):
                 continue
-            share = total[y, x] / ONE
+            share = shares[found[n]] / ONE
             moved = float(z) + sign * (share * (dent if share > 0 else bump))
             if whole:
                 moved = np.rint(moved)
@@ -135,12 +145,11 @@ def apply_delta(
             # A change that is lost in the depth's own precision is none.
             changed[y, x] = depth[y, x] != z
             delta[y, x] = float(depth[y, x]) - float(z)
+    return places[:count]
 
 
 @kernel
-def _refine(marked, mask, total, up, down):
+def _refine(marked, shares, up, down):
     """Eq. 7 on one row."""
-    for x in range(mask.size):
-        marked[x] = (total[x] >= up) | (total[x] <= down)
-    for x in range(mask.size):
-        mask[x] = marked[x]
+    for x in range(shares.size):
+        marked[x] = (shares[x] >= up) | (shares[x] <= down)

@@ -6,6 +6,7 @@ Depth that is zero, negative, NaN or infinite is invalid: never foreground, neve
 from __future__ import annotations
 
 import math
+import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
@@ -220,18 +221,13 @@ def scan(
     kind, largest = _BITS[depth.dtype.type]
     nearer, share = (0 if sign > 0 else 1), 1.0
     if plane is None and given is None:
-        *plane, nearer, share = fit_background(depth, sign, depth.dtype.kind == "u")
-    *found, low, high = _scan(
-        depth,
-        depth.view(kind),
-        largest,
-        _ANYWHERE if given is None else given,
-        given is not None,
-        nearer,
-        *(plane or (0.0, 0.0, 0.0)),
-    )
-    limits = np.array([low, high], kind).view(depth.dtype)
-    return (*found, float(limits[0]), float(limits[1])), share
+        by, bx, c, nearer, share = fit_background(depth, sign, depth.dtype.kind == "u")
+        plane = by, bx, c
+    by, bx, c = plane or (0.0, 0.0, 0.0)
+    mask = _ANYWHERE if given is None else given
+    *found, low, high = _scan(depth, depth.view(kind), largest, mask, given is not None, nearer, by, bx, c)
+    low, high = struct.unpack(f"2{depth.dtype.char}", struct.pack(f"2{np.dtype(kind).char}", low, high))
+    return (*found, float(low), float(high)), share
 
 
 _ANYWHERE = np.ones((1, 1), np.bool_)
@@ -257,10 +253,11 @@ def _scan(depth, bits, largest, given, use_given, kind, by, bx, c):
             _nearer(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx))
         else:
             _higher(row, depth[y], bits[y], largest, np.float32(by * y + c), np.float32(bx), np.float32(kind))
-        row_low, row_high = _row_range(row, bits[y], largest)
-        if row_high > 0:
+        start, stop = ends(row)
+        if stop > 0:
+            first[y], last[y] = start, stop
+            row_low, row_high = _row_range(row[start:stop], bits[y, start:stop], largest)
             low, high = min(low, row_low), max(high, row_high)
-            first[y], last[y] = ends(row)
     return out, first, last, low, high
 
 

@@ -9,12 +9,13 @@ from das3d_aug._jit import kernel
 __all__ = ["ends", "nonzero", "padded"]
 
 _VECTOR = 16  # bytes
+_WORDS = 4  # of eight bytes
 
 
 @kernel
 def padded(size):
-    """Allocate zeros for a row of ``size`` bytes, whole words long."""
-    return np.zeros((size + 7) // 8 * 8, np.int8)
+    """Allocate zeros for a row of ``size`` bytes, whole groups of words long."""
+    return np.zeros((size + 8 * _WORDS - 1) // (8 * _WORDS) * (8 * _WORDS), np.int8)
 
 
 @kernel
@@ -22,34 +23,39 @@ def nonzero(row, found):
     """Write the places at which a `padded` row is not zero to ``found`` (as long as the row); return how many."""
     words = row.view(np.int64)
     count = 0
-    for w in range(words.size):
-        if words[w] != 0:
-            for x in range(8 * w, 8 * w + 8):
-                if row[x] != 0:
-                    found[count] = x
-                    count += 1
+    for group in range(0, words.size, _WORDS):
+        if words[group] | words[group + 1] | words[group + 2] | words[group + 3] == 0:
+            continue
+        for w in range(group, group + _WORDS):
+            if words[w] != 0:
+                for x in range(8 * w, 8 * w + 8):
+                    if row[x] != 0:
+                        found[count] = x
+                        count += 1
     return count
 
 
 @kernel
 def ends(row):
-    """Find the first and one past the last place at which a row that is not all zero is not zero."""
-    first = 0
-    while first + _VECTOR <= row.size and _empty(row[first : first + _VECTOR]):
+    """Find the first and one past the last place at which a row of bytes is not zero; (0, 0) if it is all zero."""
+    first, last = np.int64(0), row.size  # no literal: `_empty` would be compiled for it, too
+    while first + _VECTOR <= row.size and _empty(row, first):
         first += _VECTOR
-    while row[first] == 0:
+    while first < row.size and row[np.uint64(first)] == 0:
         first += 1
-    last = row.size
-    while last >= _VECTOR and _empty(row[last - _VECTOR : last]):
+    if first == row.size:
+        return 0, 0
+    while last >= _VECTOR and _empty(row, last - _VECTOR):
         last -= _VECTOR
-    while row[last - 1] == 0:
+    while row[np.uint64(last - 1)] == 0:
         last -= 1
     return first, last
 
 
 @kernel
-def _empty(block):
-    some = block[0]
-    for k in range(1, _VECTOR):
-        some |= block[k]
+def _empty(row, start):
+    """Whether so many bytes from there on are zero; unsigned places, so that none is asked whether it is negative."""
+    some = np.uint8(0)
+    for k in range(_VECTOR):
+        some |= row[np.uint64(start) + np.uint64(k)]
     return some == 0

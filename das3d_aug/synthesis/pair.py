@@ -26,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from das3d_aug._arguments import as_depth, as_rgb, frozen
+from das3d_aug._arguments import as_depth, as_rgb, assembled, frozen
 from das3d_aug.errors import ParameterError
 from das3d_aug.geometry import Camera
 from das3d_aug.synthesis.blend import in_unit_range, paint, unit_of
@@ -254,38 +254,37 @@ def _render(
     if surface is None or moved is None or delta is None:  # any will do: nothing of it is kept
         surface, moved, delta = frozen(np.ones(plan.shape, np.float32)), *np.ones((2, *plan.shape), np.float32)
     change, top, left, scale = delta_of(surface, foreground, plan)
-    window = np.s_[top : top + change.shape[0], left : left + change.shape[1]]
     moves = not plan.drop_depth
     if scale == 0:  # eq. 7 compares magnitudes with each other, so the colour's mask needs no unit
         if moves:
             warnings.warn(_FLAT, stacklevel=3)
         scale, moves = 1.0, False
-    apply_delta(
-        change, surface[window], moved[window], delta[window],
-        out.mask[window], out.depth_changed[window],
+    places = apply_delta(
+        change, top, left, surface, moved, delta, out.mask, out.depth_changed,
         plan.dent * scale, plan.bump * scale, plan.mask_threshold * scale, axis_sign(plan.depth_axis),
         *LIMITS[surface.dtype.type], moves,
     )  # fmt: skip
     if out.rgb is None or plan.drop_rgb:
-        out.mask[window] = out.depth_changed[window]
+        out.mask[:] = out.depth_changed
         return out
     foreign, plan = _choose(as_source(texture), plan)
-    out.rgb_changed[window] = out.mask[window]
-    _paint(out.rgb, out, window, foreign, plan)
-    return replace(out, plan=plan)
+    _paint(out.rgb, out, places, foreign, plan)
+    return assembled(AnomalyPair, {**out.__dict__, "plan": plan})
 
 
 def _copies(image: NDArray[Any] | None, depth: NDArray[Any] | None, plan: Plan) -> AnomalyPair:
     """Copy the pair, with nothing marked."""
-    return AnomalyPair(
-        rgb=None if image is None else image.copy(),
-        depth=None if depth is None else depth.copy(),
-        mask=np.zeros(plan.shape, np.bool_),
-        delta=None if depth is None else np.zeros(plan.shape, np.float32),
-        rgb_changed=np.zeros(plan.shape, np.bool_),
-        depth_changed=np.zeros(plan.shape, np.bool_),
-        plan=plan,
-    )
+    fields = {
+        "rgb": None if image is None else image.copy(),
+        "depth": None if depth is None else depth.copy(),
+        "mask": np.zeros(plan.shape, np.bool_),
+        "delta": None if depth is None else np.zeros(plan.shape, np.float32),
+        "rgb_changed": np.zeros(plan.shape, np.bool_),
+        "depth_changed": np.zeros(plan.shape, np.bool_),
+        "plan": plan,
+        "instances": None,
+    }
+    return assembled(AnomalyPair, fields)
 
 
 def _composed(
@@ -332,9 +331,9 @@ def _choose(source: TextureSource, plan: Plan) -> tuple[NDArray[np.uint8], Plan]
 
 
 def _paint(
-    rgb: NDArray[Any], out: AnomalyPair, window: tuple[slice, slice], texture: NDArray[np.uint8], plan: Plan
+    rgb: NDArray[Any], out: AnomalyPair, places: NDArray[np.int64], texture: NDArray[np.uint8], plan: Plan
 ) -> None:
-    """Eq. 8 in place, where ``out.rgb_changed`` says so; what stays as it was is taken out of the masks."""
+    """Eq. 8 in place; what stays as it was is taken out of ``out.mask``."""
     choice = plan.texture
     colour = colour_matrix(choice)
     if rgb.ndim == 2:
@@ -346,7 +345,6 @@ def _paint(
         choice.column * texture.shape[1], across, along,
     )  # fmt: skip
     paint(
-        rgb, out.rgb_changed[window], out.mask[window], out.depth_changed[window],
-        window[0].start, window[1].start, texture, tone_table(texture, choice), colour,
-        np.float32(sharpness(choice)), place, np.float32(plan.beta), *unit_of(rgb),
+        rgb, places, out.rgb_changed, out.mask, out.depth_changed, texture, tone_table(texture, choice), colour,
+        sharpness(choice), place, np.float32(plan.beta), *unit_of(rgb),
     )  # fmt: skip

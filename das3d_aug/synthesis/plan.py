@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
+from das3d_aug._arguments import assembled, check_number, check_option, check_shape, check_whole
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_json
 from das3d_aug.synthesis.defects import Defects
@@ -105,11 +105,8 @@ class Plan:
 
     def with_texture(self, name: str) -> Plan:
         """Return the plan with its texture's name filled in."""
-        # What `dataclasses.replace` does, without checking and setting every other field: it runs for each sample.
-        texture, plan = object.__new__(TexturePlan), object.__new__(Plan)
-        texture.__dict__.update(self.texture.__dict__, name=name)
-        plan.__dict__.update(self.__dict__, texture=texture)
-        return plan
+        texture = assembled(TexturePlan, {**self.texture.__dict__, "name": name})
+        return assembled(Plan, {**self.__dict__, "texture": texture})
 
     def with_donor(self) -> Plan:
         """Return the plan with patches that come from another part, where it has any."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from das3d_aug._arguments import check_number, check_option, check_shape, check_whole
+from das3d_aug._arguments import assembled, check_number, check_option, check_shape, check_whole
 from das3d_aug.errors import FileError, ParameterError, brief, quoted
 from das3d_aug.files import read_toml
 from das3d_aug.randomness import Stream
@@ -19,7 +19,7 @@ from das3d_aug.synthesis.defects import SKEWED, Defects, LengthUnit, draw_defect
 from das3d_aug.synthesis.foreground import DepthAxis
 from das3d_aug.synthesis.kinds import kind_named
 from das3d_aug.synthesis.places import PLACEMENTS, Placement
-from das3d_aug.synthesis.plan import Plan
+from das3d_aug.synthesis.plan import VERSION, Plan
 from das3d_aug.synthesis.ranges import Range, Span, as_range, as_span, draw_whole
 from das3d_aug.synthesis.recipe_fields import LIMITS, OF_KINDS, REALISTIC, in_toml, plain
 from das3d_aug.synthesis.weights import as_weights, weighted
@@ -252,28 +252,30 @@ class Recipe:
         area = self.area and stream.log_uniform(*self.area)
         wide = stream.uniform(*self.sigma) * scale
         narrow = wide * stream.uniform(*self.anisotropy)
-        return Plan(
-            shape=(height, width),
-            anomalous=anomalous,
-            drop_rgb=drop_rgb,
-            drop_depth=drop_depth,
-            noise_seed=stream.bits(),
-            resolution=(2 ** stream.integer(*octave), 2 ** stream.integer(*octave)),
-            rotation=stream.uniform(*self.rotation),
-            threshold=stream.uniform(*self.threshold),
-            area=area,
-            skew=self.skew,
-            alpha=(stream.uniform(*self.alpha) / scale, stream.uniform(*self.alpha) / scale),
-            covariance=_covariance(wide, narrow, stream.uniform(0.0, math.pi)),
-            dent=stream.uniform(*self.magnitude),
-            bump=stream.uniform(*(self.magnitude if self.bump_magnitude is None else self.bump_magnitude)),
-            magnitude_unit=self.magnitude_unit,
-            mask_threshold=self.mask_threshold,
-            depth_axis=self.depth_axis,
-            beta=stream.uniform(*self.beta),
-            texture=draw_texture(stream, operations=self.texture_operations),
-            defects=None if self.kinds is None else self._draw_defects(stream.spawn(_DEFECTS), self.kinds),
-        )
+        fields = {
+            "shape": (height, width),
+            "anomalous": anomalous,
+            "drop_rgb": drop_rgb,
+            "drop_depth": drop_depth,
+            "noise_seed": stream.bits(),
+            "resolution": (2 ** stream.integer(*octave), 2 ** stream.integer(*octave)),
+            "rotation": stream.uniform(*self.rotation),
+            "threshold": stream.uniform(*self.threshold),
+            "area": area,
+            "skew": self.skew,
+            "alpha": (stream.uniform(*self.alpha) / scale, stream.uniform(*self.alpha) / scale),
+            "covariance": _covariance(wide, narrow, stream.uniform(0.0, math.pi)),
+            "dent": stream.uniform(*self.magnitude),
+            "bump": stream.uniform(*(self.magnitude if self.bump_magnitude is None else self.bump_magnitude)),
+            "magnitude_unit": self.magnitude_unit,
+            "mask_threshold": self.mask_threshold,
+            "depth_axis": self.depth_axis,
+            "beta": stream.uniform(*self.beta),
+            "texture": draw_texture(stream, operations=self.texture_operations),
+            "version": VERSION,
+            "defects": None if self.kinds is None else self._draw_defects(stream.spawn(_DEFECTS), self.kinds),
+        }
+        return assembled(Plan, fields)
 
     def _draw_defects(self, stream: Stream, kinds: Mapping[str, float]) -> Defects | None:
         """Draw the defects of a sample; None if it gets the paper's own kind."""

@@ -5,7 +5,7 @@ sum 1 and convolved with the mask.  Offsets, ``alpha`` and ``Sigma`` are in (row
 covariance in px², ``alpha`` in 1/px.  The skew moves the kernel's mean off its centre, which is the point of it.
 
 A ternary mask is piecewise constant, so its downward difference is zero but along edges.  Each run of equal
-difference adds the kernel's rows, summed to the right, and one sum down each column gives the convolution.  It is
+difference adds the kernel's rows, summed over its pixels, and one sum down each column gives the convolution.  It is
 done in integers (2⁻²⁸ of the kernel's sum), so it is exact in any order, and zero stays zero.  The cost follows the
 perimeter and not the area.
 """
@@ -29,6 +29,7 @@ ONE = 2**28  # the integer that stands for 1.0
 _TRUNCATE = 3.0  # standard deviations; ours: the 1.1 % of mass beyond is given back by the normalisation
 _LARGEST_SIZE = 2**12 + 1
 _LANES = 8  # int32 in a vector
+_LONGEST = 32  # pixels that are added at once
 
 
 def skew_normal_kernel(alpha: ArrayLike, covariance: ArrayLike, *, size: int | None = None) -> NDArray[np.float64]:
@@ -94,7 +95,7 @@ def skew_filter(mask: NDArray[Any], kernel: NDArray[np.float64]) -> NDArray[np.f
     if not np.isfinite(weights).all() or np.abs(weights).sum() > 4:
         raise ParameterError("kernel must be finite, its absolute values adding up to at most 4")
     ternary = frozen(mask.astype(np.int8))
-    total, top, left = filter_runs(ternary, np.ascontiguousarray(np.rint(weights * ONE), np.int32))
+    total, top, left = filter_runs(ternary, np.ascontiguousarray(weights), *bounds(ternary.view(np.uint8)))
     out = np.zeros(mask.shape, np.float32)
     out[top : top + total.shape[0], left : left + total.shape[1]] = total * np.float32(1.0 / ONE)
     return out
@@ -125,26 +126,25 @@ def sample_kernel(alpha_y, alpha_x, yy, yx, xx, size):
     return out
 
 
-def filter_runs(mask: NDArray[np.int8], weights: NDArray[np.int32]) -> tuple[NDArray[np.int32], int, int]:
-    """Convolve where the result can differ from zero: (int32 rows x columns in units of 1/ONE, top, left)."""
-    bounds = _bounds(mask.view(np.uint8))  # as `ends` is compiled for the foreground too
-    if bounds[1] <= bounds[0]:
-        return np.empty((0, 0), np.int32), 0, 0
-    window: tuple[NDArray[np.int32], int, int] = _filter_runs(mask, _row_sums(weights), weights.shape[0], *bounds)
-    return window
-
-
 @kernel
-def _filter_runs(mask, sums, size, y0, y1, x0, x1):
+def filter_runs(mask, weights, y0, y1, x0, x1):
+    """Convolve where the result can differ from zero: int32 rows x columns in units of 1/ONE, top, left.
+
+    The mask is zero outside of rows y0 … y1 - 1 and columns x0 … x1 - 1.
+    """
+    if y1 <= y0:
+        return np.empty((0, 0), np.int32), 0, 0
+    size = weights.shape[0]
+    sums, starts, stops = _row_sums(weights)
     height, width = mask.shape
     half = size // 2
     top, bottom = max(0, y0 - half), min(height, y1 + half)
     left, right = max(0, x0 - half), min(width, x1 + half)
     # Work rows start at column x0 - half.
-    ring = np.zeros((size, x1 - x0 + sums.shape[1]), np.int32)
+    ring = np.zeros((size, x1 - x0 + size + _LANES), np.int32)
     down = np.zeros(ring.shape[1], np.int32)
     out = np.empty((bottom - top, right - left), np.int32)
-    steps = padded(x1 - x0)
+    steps = padded(x1 - x0 + 1)  # a zero behind the last pixel
     found = np.empty(steps.size, np.int32)
     nothing = np.zeros(x1 - x0, np.int8)
     for y in range(y0, bottom + half):
@@ -155,11 +155,11 @@ def _filter_runs(mask, sums, size, y0, y1, x0, x1):
                 steps[x] = here[x] - above[x]
             n, count = 0, nonzero(steps, found)
             while n < count:
-                start, step = n, steps[found[n]]
-                n += 1
-                while n < count and found[n] == found[n - 1] + 1 and steps[found[n]] == step:
-                    n += 1
-                _add_run(ring, sums, y, found[start], n - start, np.int32(step))
+                x, step, length = found[n], steps[found[n]], 1
+                while length < _LONGEST and steps[x + length] == step:
+                    length += 1
+                n += length
+                _add_run(ring, sums, starts, stops, y, x, length, np.int32(step))
         finished = ring[(y - half) % size]
         for x in range(finished.size):
             down[x] += finished[x]
@@ -174,51 +174,51 @@ def _filter_runs(mask, sums, size, y0, y1, x0, x1):
 
 @kernel
 def _row_sums(weights):
-    """Sum each kernel row up to each column; the last sum repeats to whole vectors."""
+    """Sum each kernel row up to each column, as integers, and find where it begins and ends to be other than zero.
+
+    `_LONGEST` columns before the row the sum is 0, and behind it stays what it is, to whole vectors.
+    """
     size = weights.shape[0]
-    sums = np.empty((size, (size + _LANES - 1) // _LANES * _LANES), np.int32)
+    sums = np.zeros((size, size + 2 * _LONGEST + _LANES), np.int32)
+    starts, stops = np.zeros(size, np.int64), np.zeros(size, np.int64)
     for i in range(size):
         total = np.int32(0)
-        for j in range(sums.shape[1]):
+        for j in range(size + _LONGEST + _LANES):
             if j < size:
-                total += weights[i, j]
-            sums[i, j] = total
-    return sums
+                weight = np.int32(np.rint(weights[i, j] * ONE))
+                if weight != 0:
+                    starts[i] = j if stops[i] == 0 else starts[i]
+                    stops[i] = j + 1
+                total += weight
+            sums[i, _LONGEST + j] = total
+    return sums, starts, stops
 
 
 @kernel
-def _bounds(mask):
+def bounds(mask):
     """Rows and columns that hold anything but zero, as half-open ranges."""
     height, width = mask.shape
     y0, y1, x0, x1 = height, 0, width, 0
     for y in range(height):
-        row = mask[y]
-        used = np.uint8(0)
-        for x in range(row.size):
-            used |= row[x]
-        if used == 0:
-            continue
-        y0, y1 = min(y0, y), y + 1
-        first, last = ends(row)
-        x0, x1 = min(x0, first), max(x1, last)
+        first, last = ends(mask[y])
+        if last > 0:
+            y0, y1, x0, x1 = min(y0, y), y + 1, min(x0, first), max(x1, last)
     return y0, y1, x0, x1
 
 
 @kernel
-def _add_run(ring, sums, y, x, length, step):
+def _add_run(ring, sums, starts, stops, y, x, length, step):
     """Add the kernel at ``length`` pixels from column ``x`` on: each of its rows rises, stays, and falls."""
-    size, width = sums.shape
+    size = starts.size
     k = (y - size // 2) % size
     for i in range(size):
-        source = sums[i]
-        rise, fall = ring[k, x : x + width], ring[k, x + length : x + length + width]
-        for j in range(source.size):
-            rise[j] += step * source[j]
-        stay, total = ring[k, x + width : x + width + length], step * source[width - 1]
-        for j in range(stay.size):
-            stay[j] += total
-        for j in range(source.size):
-            fall[j] -= step * source[j]
+        start = starts[i]
+        wide = (stops[i] - start + length + _LANES - 2) // _LANES * _LANES  # whole vectors
+        row = ring[k, x + start : x + start + wide]
+        up = sums[i, _LONGEST + start : _LONGEST + start + wide]
+        down = sums[i, _LONGEST + start - length : _LONGEST + start - length + wide]
+        for j in range(row.size):
+            row[j] += step * (up[j] - down[j])
         k = k + 1 if k + 1 < size else 0
 
 
