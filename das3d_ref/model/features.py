@@ -8,7 +8,7 @@ evidence come of it, since each finds what the others miss:
 * the relief itself: how far depth is from the part's smooth surface, and where measurements are missing.
 
 Each is standardised on good images that were held out, e = (x - mean) / spread, and the map is their weighted sum.
-The weights are the same for all data; they were chosen on the demo set, on roads and on tiles.
+The weights are the same for all data; they were chosen on the demo set, on roads, on tiles and on asphalt.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ _REMEMBERED = (8, 16)
 _DIRECTIONS = 64
 _STRIDE = 4
 _DETAILS = (32, 8)  # parts of the longer side that are the sides of the squares
-_WEIGHTS = {"head": 1.0, "rgb": 0.5, "depth": 1.0, "missing": 0.3, "deviation": 0.5}
+_WEIGHTS = {"head": 1.0, "rgb": 0.75, "depth": 1.0, "missing": 0.3, "deviation": 0.5}
+_FIRST_WEIGHTS = {**_WEIGHTS, "rgb": 0.5}  # of detectors that were saved without theirs
 _LIMIT = 8.0  # of standardised features
 _LEAST_MISSING = 0.02, 0.2  # a set without holes must not make the first one an alarm: spread of channel and evidence
 
@@ -60,6 +61,7 @@ class FeatureNetwork(nn.Module):
     detail: Tensor
     mean: Tensor
     spread: Tensor
+    weights: Tensor
     level: Tensor
 
     def __init__(self, config: FeaturesConfig, *, mode: Mode, norm: str) -> None:
@@ -79,6 +81,7 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("detail", torch.ones(len(_DETAILS)))
         self.register_buffer("mean", torch.zeros(len(self.evidence)))
         self.register_buffer("spread", torch.ones(len(self.evidence)))
+        self.register_buffer("weights", torch.tensor([_WEIGHTS[name] for name in self.evidence]))
         self.register_buffer("level", torch.tensor([0.0, 1.0]))
 
     def train(self, mode: bool = True) -> FeatureNetwork:
@@ -189,9 +192,13 @@ class FeatureNetwork(nn.Module):
 
     def _sum(self, evidence: Tensor) -> Tensor:
         """Weigh the evidence, B x its kinds x H x W."""
-        weights = evidence.new_tensor([_WEIGHTS[name] for name in self.evidence])
         standard = (evidence - self.mean[:, None, None]) / self.spread[:, None, None]
-        return (standard * weights[:, None, None]).sum(dim=1, keepdim=True)
+        return (standard * self.weights[:, None, None]).sum(dim=1, keepdim=True)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Load what torch loads; the middle of an older detector's map belongs to the weights of that time."""
+        state_dict.setdefault(f"{prefix}weights", torch.tensor([_FIRST_WEIGHTS[name] for name in self.evidence]))
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def _known(self, name: str) -> _Known:
         known = self.known[name]

@@ -10,11 +10,11 @@ from typing import Any
 import fsspec
 import pytest
 from click.testing import CliRunner
+from das3d_cli.aug import main
 from helpers.dumps import RECIPE, tree, write_mvtec
 
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation import generate, merge
-from das3d_cli.aug import main
 
 SETTINGS: dict[str, Any] = {"recipe": RECIPE, "per_image": 4, "seed": 3, "format": "webdataset", "shard_size": 2}
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from das3d_cli.aug import main
 from helpers.dumps import environment, put, tree, write_folder, write_mvtec
 
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.generation import generate
 from das3d_aug.preparation import Preparation, is_prepared, merge_prepared, prepare
-from das3d_cli.aug import main
 
 SETTINGS = Preparation(size=40)
 RUN = """

@@ -103,6 +103,23 @@ def test_half_of_the_map_is_the_highest_place_of_a_usual_good_image():
     assert sorted(peaks)[(len(peaks) - 1) // 2] == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("mode", "first"), [("rgb", [1, 0.5]), ("depth", [1, 1, 0.3, 0.5]), ("rgbd", [1, 0.5, 1, 0.3, 0.5])]
+)
+def test_a_detector_keeps_the_weights_of_its_evidence_and_one_without_has_the_first(mode, first):
+    config = on_features(mode=mode)
+    saved = build_network(config).state_dict()
+    for held, wanted in (({**saved, "weights": 2 * saved["weights"]}, 2 * saved["weights"]), ({**saved}, None)):
+        if wanted is None:
+            del held["weights"]
+            wanted = torch.tensor(first)
+        loaded = build_network(config)
+        loaded.load_state_dict(held, assign=True)
+        assert torch.equal(loaded.weights, wanted)
+        evidence = torch.rand(1, len(first), 2, 3)
+        assert torch.allclose(loaded._sum(evidence), (evidence * wanted[:, None, None]).sum(dim=1, keepdim=True))
+
+
 def test_few_images_are_remembered_and_learnt_from(tmp_path):
     config = on_features()
     data = source(config)
