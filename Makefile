@@ -92,7 +92,7 @@ fuzz: .venv-fuzz/.setup
 
 .venv-fuzz/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-fuzz
-	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt atheris==3.0.0 -e '.[ref]'
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt atheris==3.0.0 -e '.[export]'
 	@touch $@
 
 # Slow: long runs in flat memory, then hundreds of kills; SHARE of all numbers.

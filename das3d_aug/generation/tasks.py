@@ -5,7 +5,7 @@ share the folder and know nothing of each other.  Each writes the files of its o
 header, of which the first one stays and must say the same settings; and last its part of the manifest,
 
 ``manifest/000003-of-000007.jsonl``: a line about the task, then a line for each sample or shard, with the SHA-256 of
-its files and its figures.
+its files and its figures, and a last one with the number of those, without which it was cut.
 
 A task removes its own part before it writes anything.  One that is killed leaves none; run again it makes what is
 missing.  One that runs twice at once writes the same bytes twice.  What killed ones left half-written stays until the
@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from das3d_aug.datasets import Entry
-from das3d_aug.errors import FileError, ParameterError, counted, quoted
+from das3d_aug.errors import FileError, ParameterError, brief, counted, quoted
 from das3d_aug.files import contained, open_atomic, read_json
+from das3d_aug.files.limits import limits
 from das3d_aug.generation.breakdown import Collected, figures_of
 from das3d_aug.generation.making import Job, Tally
 from das3d_aug.generation.planning import marks
@@ -32,6 +33,7 @@ __all__ = ["Division", "Part", "begin_part", "begun", "check_task", "files_of", 
 
 _PARTS, _REMOVED = "manifest", ".manifest.removed"
 _DIGITS = 6  # of the number of a task, at least
+_MOST = 2**53  # tasks or samples
 _LONGEST = 600  # characters of the numbers of tasks that have not ended
 _MISREAD = (LookupError, TypeError, ValueError, AttributeError)  # what reading a foreign part raises
 
@@ -109,13 +111,16 @@ def write_part(
     }
     with open_atomic(_place(job.out, task, division.tasks)) as stream:
         stream.write(_line(head))
+        count = 0
         for mark, indices in marks(job, entries, division.asked, of):
             found = completed(job.out, mark)
             if found is not None:
                 collected.add(found.record)
                 stream.write(_line({"sha256": found.files, "figures": figures_of(found.record)}))
+                count += 1
             elif tally.failures.keys().isdisjoint(map(job.source, indices)):
                 raise FileError(job.out / mark, "was there and is gone, while this task ran; run the same task again")
+        stream.write(_line({"end": count}))
     return collected
 
 
@@ -149,25 +154,45 @@ def whole(out: Path) -> list[Part]:
 
 
 def _part(path: Path) -> Part:
-    """Read the first line of a part."""
+    """Read the first line of a part, which must be of the task that its name says."""
     head = next(_lines(path))
     try:
-        about = head["about"]
+        about, task, tasks = head["about"], _count(head["task"]), _count(head["tasks"])
+        if path.name != _name(task, tasks) or task >= tasks:
+            raise ValueError(f"it is of task {task} of {tasks}")
         return Part(
             path=path,
-            division=Division(int(head["tasks"]), int(head["asked"])),
-            task=int(head["task"]),
+            division=Division(tasks, _count(head["asked"])),
+            task=task,
             about={
-                "how": about["how"],
-                "left_out": about["left_out"],
-                "source_warnings": [(where, text) for where, text in about["source_warnings"]],
+                "how": _text(about["how"]),
+                "left_out": _count(about["left_out"]),
+                "source_warnings": [(_text(where), _text(text)) for where, text in about["source_warnings"]],
             },
-            warnings={text: set(positions) for text, positions in head["warnings"].items()},
-            failures={position: (where, reason) for position, where, reason in head["failures"]},
-            common=dict(head["common"]),
+            warnings={_text(text): set(map(_count, positions)) for text, positions in head["warnings"].items()},
+            failures={_count(at): (_text(where), _text(reason)) for at, where, reason in head["failures"]},
+            common=dict(_digests(head["common"])),
         )
     except _MISREAD as error:
         raise _damaged(path, error) from error
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST:
+        raise TypeError(f"got {quoted(value)} where a number is expected")
+    return value
+
+
+def _text(value: Any) -> str:
+    """Return text that can be written as UTF-8."""
+    if not isinstance(value, str):
+        raise TypeError(f"got {quoted(value)} where text is expected")
+    value.encode()
+    return value
+
+
+def _digests(files: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    return ((_text(path), _text(found)) for path, found in files.items())
 
 
 def files_of(parts: Iterable[Part], collected: Collected) -> Iterator[tuple[str, str]]:
@@ -178,11 +203,15 @@ def files_of(parts: Iterable[Part], collected: Collected) -> Iterator[tuple[str,
         try:
             if number == 0:
                 yield from part.common.items()
-            for line in lines:
-                files = line["sha256"]
-                _check_mark(part, *list(files.items())[-1])
-                yield from files.items()
+            for count, line in enumerate(lines):
+                if "end" in line and line["end"] == count:
+                    break
+                files = list(_digests(line["sha256"]))
+                _check_mark(part, *files[-1])
+                yield from files
                 collected.add(line)
+            else:
+                raise ValueError("it is cut short")
         except _MISREAD as error:
             raise _damaged(part.path, error) from error
 
@@ -206,7 +235,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
             empty = True
-            for line in stream:
+            for line in iter(lambda: stream.readline(limits().json_bytes + 1), b""):
                 empty = False
                 yield _read(path, line)
     except OSError as error:
@@ -224,13 +253,17 @@ def _read(path: Path, line: bytes) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> FileError:
     return FileError(
-        path, f"is no part of a manifest ({type(error).__name__} {error}); remove it and run its task again"
+        path, f"is no part of a manifest ({type(error).__name__} {brief(str(error))}); remove it and run its task again"
     )
 
 
 def _place(out: Path, task: int, tasks: int) -> Path:
+    return contained(out, out / _PARTS / _name(task, tasks))
+
+
+def _name(task: int, tasks: int) -> str:
     digits = max(_DIGITS, len(str(tasks)))
-    return contained(out, out / _PARTS / f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl")
+    return f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl"
 
 
 def _line(value: Any) -> bytes:
