@@ -86,7 +86,7 @@ def odd():
     whole = detector_file()
     functions = onnx.helper.make_function("mine", "f", ["a"], ["a"], [], [onnx.helper.make_opsetid("", 20)])
     return {
-        "onnx-metadata-no-utf-8": whole.replace(b'"format"', b'"f\xff\xfeat"'),
+        "onnx-metadata-no-utf-8": whole.replace(b'"format"', b'"f\xff\xfemat"'),
         "onnx-name-no-utf-8": whole.replace(b"scales", b"sc\xff\xfees"),
         "onnx-operator-no-utf-8": whole.replace(b"Reshape", b"Resh\xff\xfee"),
         "onnx-metadata-twice": changed(lambda model: model.metadata_props.append(model.metadata_props[0])),
