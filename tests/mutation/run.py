@@ -32,22 +32,23 @@ import sklearn.metrics  # noqa: F401
 import tifffile  # noqa: F401
 
 ROOT = Path(__file__).parents[2]
+_READING = "tests/aug/files/test_images.py tests/aug/files/test_damage.py"
 SAMPLE = {
     "das3d_ref/metrics/auroc_aupro.py": "tests/ref/metrics/test_auroc_aupro.py",
     "das3d_ref/metrics/counting.py": "tests/ref/metrics",
     "das3d_aug/synthesis/noise.py": "tests/aug/synthesis/test_noise.py",
     "das3d_aug/synthesis/skew.py": "tests/aug/synthesis/test_skew.py",
     "das3d_aug/synthesis/masks.py": "tests/aug/synthesis/test_masks.py",
-    "das3d_aug/synthesis/blend.py": "tests/aug/synthesis/test_blend.py",
+    "das3d_aug/synthesis/blend.py": "tests/aug/synthesis/test_blend.py tests/aug/synthesis/test_pair.py",
     "das3d_aug/synthesis/foreground.py": "tests/aug/synthesis/test_foreground.py",
-    "das3d_aug/files/png.py": "tests/aug/files/test_images.py tests/aug/files/test_damage.py",
+    "das3d_aug/files/png.py": _READING,
     "das3d_aug/files/tiff.py": "tests/aug/files/test_tiff.py tests/aug/files/test_damage.py",
     "das3d_aug/files/tiff_pages.py": "tests/aug/files/test_tiff.py tests/aug/files/test_damage.py",
-    "das3d_aug/files/numpy_files.py": "tests/aug/files/test_images.py tests/aug/files/test_damage.py tests/aug/files/test_limits.py",
+    "das3d_aug/files/numpy_files.py": _READING + " tests/aug/files/test_limits.py",
 }
 """Kernels, metrics and readers, and the tests of each."""
 
-_SLOWEST = 120  # seconds of the clock
+_SLOWEST = 300  # seconds of the clock
 _COMPARE = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -157,7 +158,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="das3d-mutants-") as folder:
         copied = Path(folder)
-        for name in ("das3d_aug", "das3d_ref", "cli", "tests"):
+        for name in ("das3d_aug", "das3d_ref", "cli", "tests", "benchmarks"):
             shutil.copytree(ROOT / name, copied / name, ignore=shutil.ignore_patterns("__pycache__", "crashes"))
         shutil.copytree(ROOT / "cli", copied / "das3d_cli")
         shutil.copy(ROOT / "pyproject.toml", copied)
