@@ -9,7 +9,8 @@ FAMILY := biscuit
 # browser in which the report, the gallery and the playground are tested.
 SYSTEM := chromium libegl1 libgl1 libglib2.0-0 libgomp1 libudev1 libusb-1.0-0 libx11-6
 
-.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-remote test-lowest fuzz soak lint types bench bench-check docs prove-promises clean
+.PHONY: setup demo test test-albumentationsx test-plug-in test-ray test-remote test-lowest fuzz mutants soak lint types bench bench-check docs \
+    prove-promises clean
 .DELETE_ON_ERROR:
 
 setup: .venv/.setup
@@ -103,8 +104,13 @@ fuzz: .venv-fuzz/.setup
 
 .venv-fuzz/.setup: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-fuzz
-	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt atheris==3.0.0 -e '.[ref]'
+	.venv-fuzz/bin/pip install --quiet --disable-pip-version-check -c constraints.txt atheris==3.0.0 -e '.[export]'
 	@touch $@
+
+# Slow: faults put into kernels, metrics and readers, EACH of a file, that the tests must notice.
+EACH := 20
+mutants: setup
+	PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutation.run --each $(EACH)
 
 # Slow: long runs in flat memory, then hundreds of kills; SHARE of all numbers.
 SHARE := 1

@@ -45,6 +45,11 @@ class Remote:
         return Remote(f"{self.url}/{name}")
 
     @property
+    def name(self) -> str:
+        """The last part of its name."""
+        return self.url.rpartition("/")[2]
+
+    @property
     def parent(self) -> Remote:
         """The place above."""
         return Remote(self.url.rpartition("/")[0])

@@ -5,7 +5,7 @@ share the folder and know nothing of each other.  Each writes the files of its o
 header, of which the first one stays and must say the same settings; and last its part of the manifest,
 
 ``manifest/000003-of-000007.jsonl``: a line about the task, then a line for each sample or shard, with the SHA-256 of
-its files and its figures.
+its files and its figures, and a last one with the number of those, without which it was cut.
 
 A task removes its own part before it writes anything.  One that is killed leaves none; run again it makes what is
 missing.  One that runs twice at once writes the same bytes twice.  What killed ones left half-written stays until the
@@ -21,15 +21,14 @@ from typing import Any, NamedTuple
 from das3d_aug.datasets import Entry
 from das3d_aug.errors import FileError, quoted
 from das3d_aug.files import Place, contained, open_atomic, read_json
+from das3d_aug.files.limits import limits
 from das3d_aug.generation.breakdown import Collected, figures_of
 from das3d_aug.generation.making import Job, Tally
 from das3d_aug.generation.planning import marks
 from das3d_aug.runs.output_folder import completed, digest
-from das3d_aug.runs.tasks import not_ended, part_path, parts_in
+from das3d_aug.runs.tasks import MISREAD, a_count, a_text, damaged_part, not_ended, part_path, parts_in, said_task
 
 __all__ = ["Division", "Part", "files_of", "whole", "write_part"]
-
-_MISREAD = (LookupError, TypeError, ValueError, AttributeError)  # what reading a foreign part raises
 
 
 class Division(NamedTuple):
@@ -81,13 +80,16 @@ def write_part(
     }
     with open_atomic(part_path(job.out, task, division.tasks)) as stream:
         stream.write(_line(head))
+        count = 0
         for mark, indices in marks(job, entries, division.asked, of):
             found = completed(job.out, mark)
             if found is not None:
                 collected.add(found.record)
                 stream.write(_line({"sha256": found.files, "figures": figures_of(found.record)}))
+                count += 1
             elif tally.failures.keys().isdisjoint(map(job.source, indices)):
                 raise FileError(job.out / mark, "was there and is gone, while this task ran; run the same task again")
+        stream.write(_line({"end": count}))
     return collected
 
 
@@ -108,25 +110,29 @@ def whole(out: Place) -> list[Part]:
 
 
 def _part(path: Place) -> Part:
-    """Read the first line of a part."""
+    """Read the first line of a part, which must be of the task that its name says."""
     head = next(_lines(path))
     try:
-        about = head["about"]
+        about, (task, tasks) = head["about"], said_task(path, head)
         return Part(
             path=path,
-            division=Division(int(head["tasks"]), int(head["asked"])),
-            task=int(head["task"]),
+            division=Division(tasks, a_count(head["asked"])),
+            task=task,
             about={
-                "how": about["how"],
-                "left_out": about["left_out"],
-                "source_warnings": [(where, text) for where, text in about["source_warnings"]],
+                "how": a_text(about["how"]),
+                "left_out": a_count(about["left_out"]),
+                "source_warnings": [(a_text(where), a_text(text)) for where, text in about["source_warnings"]],
             },
-            warnings={text: set(positions) for text, positions in head["warnings"].items()},
-            failures={position: (where, reason) for position, where, reason in head["failures"]},
-            common=dict(head["common"]),
+            warnings={a_text(text): set(map(a_count, positions)) for text, positions in head["warnings"].items()},
+            failures={a_count(at): (a_text(where), a_text(reason)) for at, where, reason in head["failures"]},
+            common=dict(_digests(head["common"])),
         )
-    except _MISREAD as error:
-        raise _damaged(path, error) from error
+    except MISREAD as error:
+        raise damaged_part(path, error) from error
+
+
+def _digests(files: Mapping[Any, Any]) -> Iterator[tuple[str, str]]:
+    return ((a_text(path), a_text(found)) for path, found in files.items())
 
 
 def files_of(parts: Iterable[Part], collected: Collected) -> Iterator[tuple[str, str]]:
@@ -137,13 +143,17 @@ def files_of(parts: Iterable[Part], collected: Collected) -> Iterator[tuple[str,
         try:
             if number == 0:
                 yield from part.common.items()
-            for line in lines:
-                files = line["sha256"]
-                _check_mark(part, *list(files.items())[-1])
-                yield from files.items()
+            for count, line in enumerate(lines):
+                if "end" in line and line["end"] == count:
+                    break
+                files = list(_digests(line["sha256"]))
+                _check_mark(part, *files[-1])
+                yield from files
                 collected.add(line)
-        except _MISREAD as error:
-            raise _damaged(part.path, error) from error
+            else:
+                raise ValueError("it is cut short")
+        except MISREAD as error:
+            raise damaged_part(part.path, error) from error
 
 
 def _check_mark(part: Part, mark: str, said: str) -> None:
@@ -165,7 +175,7 @@ def _lines(path: Place) -> Iterator[dict[str, Any]]:
     try:
         with path.open("rb") as stream:
             empty = True
-            for line in stream:
+            for line in iter(lambda: stream.readline(limits().json_bytes + 1), b""):
                 empty = False
                 yield _read(path, line)
     except OSError as error:
@@ -179,12 +189,6 @@ def _read(path: Place, line: bytes) -> dict[str, Any]:
         return read_json(path, data=line)
     except FileError as error:
         raise FileError(path, f"{error.reason}; remove it and run its task again") from error
-
-
-def _damaged(path: Place, error: Exception) -> FileError:
-    return FileError(
-        path, f"is no part of a manifest ({type(error).__name__} {error}); remove it and run its task again"
-    )
 
 
 def _line(value: Any) -> bytes:

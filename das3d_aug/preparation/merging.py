@@ -8,10 +8,10 @@ from typing import Any
 
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, counted
-from das3d_aug.files import read_json, sweep_partials
+from das3d_aug.files import Place, read_json, sweep_partials
 from das3d_aug.preparation.run import PreparationSummary, records_of, write_listing
 from das3d_aug.runs.output_folder import HEADER, joint_writer, recorded_settings
-from das3d_aug.runs.tasks import not_ended, parts_in, remove_parts
+from das3d_aug.runs.tasks import MISREAD, a_count, a_text, damaged_part, not_ended, parts_in, remove_parts, said_task
 
 __all__ = ["is_prepared", "merge_prepared"]
 
@@ -86,11 +86,8 @@ def _whole(out: Path) -> list[dict[str, Any]]:
     """Return what the tasks of one division wrote, in order: of those that are whole the one of most samples."""
     found: dict[tuple[int, int], dict[int, dict[str, Any]]] = {}
     for path in parts_in(out):
-        part = read_json(Path(str(path)))
-        try:
-            found.setdefault((part["asked"], part["tasks"]), {})[part["task"]] = part
-        except (KeyError, TypeError) as error:
-            raise FileError(path, "is no part of a preparation; remove it and run its task again") from error
+        part = _part(path)
+        found.setdefault((part["asked"], part["tasks"]), {})[part["task"]] = part
     if not found:
         raise FileError(out, "has no part of a task to merge: run prepare with a task and tasks first")
     for (_, tasks), parts in sorted(found.items(), reverse=True):
@@ -98,3 +95,22 @@ def _whole(out: Path) -> list[dict[str, Any]]:
             return [parts[task] for task in sorted(parts)]
     (_, tasks), parts = max(found.items(), key=lambda item: len(item[1]) / item[0][1])
     raise not_ended(out, parts, tasks)
+
+
+def _part(path: Place) -> dict[str, Any]:
+    """Read a part, which must be of the task that its name says."""
+    head = read_json(Path(str(path)))
+    try:
+        task, tasks = said_task(path, head)
+        return {
+            "task": task,
+            "tasks": tasks,
+            "asked": a_count(head["asked"]),
+            "failures": {
+                a_text(key): (a_text(where), a_text(reason)) for key, (where, reason) in head["failures"].items()
+            },
+            "said": {a_text(sentence): a_count(count) for sentence, count in head["said"].items()},
+            "decision": a_text(head["decision"]),
+        }
+    except MISREAD as error:
+        raise damaged_part(path, error) from error

@@ -7,16 +7,36 @@ writes it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from das3d_aug.errors import FileError, ParameterError, counted
+from das3d_aug.errors import FileError, ParameterError, brief, counted, quoted
 from das3d_aug.files import Place, Remote, contained
 from das3d_aug.runs.output_folder import names_below
 
-__all__ = ["begin_part", "begun", "check_task", "not_ended", "part_path", "parts_in", "remove_parts"]
+__all__ = [
+    "MISREAD",
+    "a_count",
+    "a_text",
+    "begin_part",
+    "begun",
+    "check_task",
+    "damaged_part",
+    "not_ended",
+    "part_name",
+    "part_path",
+    "parts_in",
+    "remove_parts",
+    "said_task",
+]
+
+MISREAD = (LookupError, TypeError, ValueError, AttributeError)
+"""What reading a foreign part raises."""
+
 
 _PARTS, _REMOVED = "manifest", ".manifest.removed"
 _DIGITS = 6  # of the number of a task, at least
+_MOST = 2**53  # tasks or samples
 _LONGEST = 600  # characters of the numbers of tasks that have not ended
 
 
@@ -74,8 +94,43 @@ def remove_parts(out: Place) -> None:
 
 def part_path(out: Place, task: int, tasks: int) -> Place:
     """Return where the part of a task is."""
+    return contained(out, out / _PARTS / part_name(task, tasks))
+
+
+def part_name(task: int, tasks: int) -> str:
+    """Return the name of the part of a task."""
     digits = max(_DIGITS, len(str(tasks)))
-    return contained(out, out / _PARTS / f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl")
+    return f"{task:0{digits}d}-of-{tasks:0{digits}d}.jsonl"
+
+
+def said_task(path: Place, head: Mapping[str, Any]) -> tuple[int, int]:
+    """Return task and tasks that a part says, which must be those of its name."""
+    task, tasks = a_count(head["task"]), a_count(head["tasks"])
+    if path.name != part_name(task, tasks) or task >= tasks:
+        raise ValueError(f"it is of task {task} of {tasks}")
+    return task, tasks
+
+
+def a_count(value: Any) -> int:
+    """Return what a part has where a number of tasks, samples or sources is expected."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _MOST:
+        raise TypeError(f"got {quoted(value)} where a number is expected")
+    return value
+
+
+def a_text(value: Any) -> str:
+    """Return text of a part that can be written as UTF-8."""
+    if not isinstance(value, str):
+        raise TypeError(f"got {quoted(value)} where text is expected")
+    value.encode()
+    return value
+
+
+def damaged_part(path: Place, error: Exception) -> FileError:
+    """Return the error of a part that is none."""
+    return FileError(
+        path, f"is no part of a manifest ({type(error).__name__} {brief(str(error))}); remove it and run its task again"
+    )
 
 
 def _gaps(there: Sequence[int], count: int) -> Iterator[range]:

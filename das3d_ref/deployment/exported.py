@@ -12,11 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from das3d_aug.errors import Das3dError, FileError, ParameterError, quoted
-from das3d_aug.files import read_json
 from das3d_aug.files.limits import read_bytes
 from das3d_ref.config import Config
-from das3d_ref.deployment.export import FORMAT, METADATA
-from das3d_ref.deployment.runtimes import RUNTIMES, Run, extra, open_runtime
+from das3d_ref.deployment.onnx_file import read_about
+from das3d_ref.deployment.runtimes import RUNTIMES, Run, open_runtime
 from das3d_ref.model import Detector
 from das3d_ref.model.inputs import Item, network_input
 
@@ -77,7 +76,7 @@ class ExportedDetector(Detector):
             raise ParameterError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime!r}")
         path = Path(path)
         data = read_bytes(path)
-        about = _about(path, data)
+        about = read_about(path, data)
         try:
             header = {name: about[name] for name in ("config", "threshold", "depth_range")}
             header |= {name: about[name] for name in ("good_scores", "good_floors") if about.get(name) is not None}
@@ -120,35 +119,3 @@ def _named(path: Path, runtime: str) -> Iterator[None]:
     except Exception as error:  # each has classes of its own, that derive from nothing else
         reason = " ".join(str(error).split())[:200]
         raise FileError(path, f"cannot be run by {runtime}: {reason}") from error
-
-
-def _about(path: Path, data: bytes) -> dict[str, Any]:
-    """Return what the file's metadata says, having looked for weights that lie elsewhere."""
-    with extra():
-        import onnx  # comes with onnxscript
-    from google.protobuf.message import DecodeError
-
-    try:
-        model = onnx.load_from_string(data)
-    except DecodeError as error:
-        raise FileError(path, "is not an ONNX file; give one that das3d-ref export wrote") from error
-    texts = [entry.value for entry in model.metadata_props if entry.key == METADATA]
-    if len(texts) != 1:
-        raise FileError(path, "is not a detector of das3d; give a file that das3d-ref export wrote")
-    outside = any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph))
-    if outside or model.functions or model.training_info or model.graph.sparse_initializer:
-        raise FileError(path, "has functions, or weights outside the file, which das3d-ref export never writes")
-    about = read_json(path, data=texts[0].encode())
-    if about.get("format") != FORMAT:
-        raise FileError(path, f"has format {quoted(about.get('format'))}; this das3d reads format {FORMAT}")
-    return about
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    """Yield all tensors of a graph and of the graphs in its nodes."""
-    yield from graph.initializer
-    for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        yield from (attribute.t, *attribute.tensors)
-        for inner in (attribute.g, *attribute.graphs):
-            if inner.node or inner.initializer:
-                yield from _tensors(inner)

@@ -20,6 +20,7 @@ import numpy as np
 import scipy.io
 from helpers.cloud_files import WHOLE as CLOUDS
 from helpers.image_files import GREY, U16, png, tiff
+from helpers.onnx_files import detector_file
 from helpers.trees import visa
 from helpers.whole_files import WHOLE as IMAGES
 
@@ -39,8 +40,12 @@ from das3d_aug.files import (
     read_toml,
     read_yaml,
 )
-from das3d_aug.generation import replay
+from das3d_aug.generation import merge, replay
+from das3d_aug.generation.breakdown import figures_of
+from das3d_aug.runs.output_folder import completed
 from das3d_ref import Config, Detector
+from das3d_ref.deployment.exported import ExportedDetector
+from das3d_ref.deployment.runtimes import RUNTIMES
 from das3d_ref.evaluation import Evaluation
 from das3d_ref.model.checkpoint import load_state
 
@@ -200,6 +205,31 @@ def _evaluation(path: Path) -> None:
     Evaluation.from_json(path.read_bytes(), path=path)
 
 
+def _merged(path: Path) -> None:
+    """Merge the tasks of a folder that was merged before, and leave it as it was."""
+    manifest = path.parents[1] / "manifest.json"
+    before = manifest.read_bytes()
+    try:
+        merge(manifest.parent)
+    finally:
+        path.parent.mkdir(exist_ok=True)
+        manifest.write_bytes(before)
+
+
+def _parts(tasks: int) -> bytes:
+    """Return the part of the first of so many tasks that made the frozen folder."""
+    head = {"task": 0, "tasks": tasks, "asked": 2, "warnings": {"w": [0]}, "failures": [[1, "a.png", "is cut"]]}
+    about = {"how": "given", "left_out": 0, "source_warnings": [["1 image", "w"]]}
+    marks = [completed(GOLDEN / "aug-0.1.0/folder", f"recipes/0_00{number}.json") for number in range(2)]
+    samples = [{"sha256": mark.files, "figures": figures_of(mark.record)} for mark in marks if mark is not None]
+    lines = head | {"about": about, "common": {}}, *samples, {"end": len(samples)}
+    return b"".join(json.dumps(one).encode() + b"\n" for one in lines)
+
+
+def _exported(runtime: str) -> Callable[[Path], Any]:
+    return lambda path: ExportedDetector.open(path, runtime=runtime, threads=1)
+
+
 def _mat() -> bytes:
     stream = io.BytesIO()
     scipy.io.savemat(stream, {"fx": 60.0, "fy": 60.0, "cx": 11.5, "cy": 11.5}, do_compression=True)
@@ -299,6 +329,8 @@ TARGETS = {
     "detector": Target("detector.json", (_detector,), folder="ref-0.1.0"),
     "weights": Target("model.safetensors", (_weights,), (_tensors(), _WEIGHTS), "ref-0.1.0"),
     "training-state": Target("training.safetensors", (_state,), (_tensors(b'{"format": 1, "step": 3, "best": NaN}'),)),
+    "task": Target("folder/manifest/000000-of-000001.jsonl", (_merged,), (_parts(1), _parts(2)), "aug-0.1.0"),
+    "onnx": Target("detector.onnx", tuple(map(_exported, RUNTIMES)), (detector_file(),)),
     "evaluation": Target("evaluation.json", (_evaluation,), (_EVALUATION,)),
 }
 """By the name that ``make fuzz TARGET=…`` takes."""

@@ -231,6 +231,41 @@ def tables():
     }
 
 
+def parts():
+    """Return parts of a task's manifest."""
+    head, *samples = map(json.loads, seeds(TARGETS["task"])[0].splitlines())
+
+    def part(sample=None, first=head, **values):
+        lines = ({**first, **values}, {**samples[0], **(sample or {})}, *samples[1:])
+        return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    whole = samples[0]["sha256"]
+    return {
+        "jsonl-tasks-of-99-digits": part(tasks=10**99 - 1),
+        "jsonl-no-tasks": part(tasks=0),
+        "jsonl-task-below-0": part(task=-5),
+        "jsonl-of-another-task": part(task=1, tasks=9),
+        "jsonl-asked-of-1e308": part(asked=1e308),
+        "jsonl-failures-of-two-kinds": part(failures=[[1, "a", "b"], ["x", "a", "b"]]),
+        "jsonl-failures-of-lists": part(failures=[[1, ["a"], {}]]),
+        "jsonl-warnings-of-numbers": part(about={**head["about"], "source_warnings": [[1, 2]]}),
+        "jsonl-common-no-text": part(common={"\ud800": "\udfff"}),
+        "jsonl-common-of-lists": part(common={"a": [[1]]}),
+        "jsonl-path-no-text": part({"sha256": {"\ud800": "0", **whole}}),
+        "jsonl-path-of-zero-bytes": part({"sha256": {"recipes/\0.json": "0"}}),
+        "jsonl-path-leads-out": part({"sha256": {"../../../etc/passwd": "0"}}),
+        "jsonl-digest-is-a-list": part({"sha256": {**whole, "a": [1]}, "figures": 0}),
+        "jsonl-no-digests": part({"sha256": {}}),
+        "jsonl-figures-of-1e308": part(
+            {"figures": [{"measured": {"pixels": -1, "area": 1e308, "part": {"low": 1e308}}}]}
+        ),
+        "jsonl-without-an-end": b"".join(part().splitlines(keepends=True)[:-2]),
+        "jsonl-end-is-a-lie": part().replace(b'{"end": 2}', b'{"end": 1}'),
+        "jsonl-begins-with-a-sample": part(first={}, **samples[0]),
+        "jsonl-one-line-of-34-mb": part(note="a" * 34_000_000),
+    }
+
+
 def changed():
     """Yield whole documents of ours with one value replaced by another kind, at all depths."""
     record = json.loads(seeds(TARGETS["sample-recipe"])[0])
@@ -240,15 +275,18 @@ def changed():
             yield "sample-recipe", f"sample-recipe-{key}-{number}", text.encode()
     for name, target in TARGETS.items():
         for data in seeds(target)[:2]:
-            if data[:1] == b"{":
-                document = json.loads(data)
+            lines = data.splitlines(keepends=True) if target.file.endswith(".jsonl") else [data]
+            for at, line in enumerate(lines if data[:1] == b"{" else ()):
+                document = json.loads(line)
                 for number, (holder, key) in enumerate(_places(document)):
                     kept, holder[key] = holder[key], "\0odd"
-                    text = json.dumps(document)
+                    text = json.dumps(document) + "\n" * (at + 1 < len(lines))
                     holder[key] = kept
                     odd = _ODD[number % len(_ODD)], _ODD[(7 * number + 3) % len(_ODD)]
                     for which, value in enumerate(odd):
-                        yield name, f"{name}-{number}-{which}", text.replace('"\\u0000odd"', value).encode()
+                        changed = text.replace('"\\u0000odd"', value).encode()
+                        what = f"{name}-{at}-{number}-{which}"
+                        yield name, what, b"".join((*lines[:at], changed, *lines[at + 1 :]))
 
 
 def _places(document):
@@ -261,4 +299,4 @@ def _places(document):
 @functools.cache
 def files():
     """Return the hostile files by what they are; the first word is the type that they claim."""
-    return {**jsons(), **tomls(), **yamls(), **xmls(), **mats(), **tars(), **tensors(), **tables()}
+    return {**jsons(), **tomls(), **yamls(), **xmls(), **mats(), **tars(), **tensors(), **tables(), **parts()}

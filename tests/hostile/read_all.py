@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from tests.fuzz.targets import BYTES, TARGETS, judge, place, warm
-from tests.hostile import documents, images
+from tests.hostile import documents, graphs, images
 
 _SPARE = 2 * BYTES  # of addresses, of which not all become memory
 
@@ -33,7 +33,7 @@ def described(error):
 
 
 def main(names):
-    files = {**images.files(), **documents.files()}
+    files = {**images.files(), **documents.files(), **graphs.files()}
     changed = list(documents.changed())
     count, slowest, largest = 0, (0.0, ""), (0, "")
     with tempfile.TemporaryDirectory() as folder:

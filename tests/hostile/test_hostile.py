@@ -10,7 +10,7 @@ from helpers.dumps import environment
 
 from das3d_aug.errors import Das3dError, FileError
 from tests.fuzz.targets import TARGETS, place, seeds
-from tests.hostile import documents, images
+from tests.hostile import documents, graphs, images
 
 
 def test_a_right_answer_or_an_error_of_ours_that_names_the_file_cheaply(record_property):
@@ -70,11 +70,23 @@ def test_the_files_to_begin_with_are_read(tmp_path, name):
         ("camera-mat", "mat-of-version-4", "is not MATLAB's .mat of version 5"),
         ("camera-mat", "mat-of-version-4-of-4-gib", "is not MATLAB's .mat of version 5"),
         ("camera-mat", "mat-5000-variables", "a variable is there twice"),
+        ("task", "jsonl-tasks-of-99-digits", "is no part of a manifest .* where a number is expected"),
+        ("task", "jsonl-without-an-end", "it is cut short"),
+        ("task", "jsonl-end-is-a-lie", "is no part of a manifest"),
+        ("task", "jsonl-no-tasks", "it is of task 0 of 0"),
+        ("task", "jsonl-of-another-task", "it is of task 1 of 9"),
+        ("task", "jsonl-path-no-text", "is no part of a manifest .UnicodeEncodeError"),
+        ("onnx", "onnx-metadata-no-utf-8", "is not a detector of das3d"),
+        ("onnx", "onnx-expands", "computes large constants"),
+        ("onnx", "onnx-expands-an-input", "computes large constants"),
+        ("onnx", "onnx-expands-by-a-cast", "computes large constants"),
+        ("onnx", "onnx-resizes", "computes a tensor of shape"),
+        ("onnx", "onnx-tensor-of-few-bytes", "has 108 bytes where a tensor of shape"),
     ],
 )
 def test_what_is_said_of_it(tmp_path, reader, which, reason):
     target = TARGETS[reader]
     path = place(target, tmp_path / "root")
-    path.write_bytes({**images.files(), **documents.files()}[which])
+    path.write_bytes({**images.files(), **documents.files(), **graphs.files()}[which])
     with pytest.raises(FileError, match=reason):
         target.reads[-1](path)

@@ -12,6 +12,7 @@ from helpers.whole_files import WHOLE
 
 from das3d_aug.errors import FileError
 from das3d_aug.generation import generate, replay
+from tests.fuzz.targets import TARGETS, place, seeds
 
 
 def refused(path, read):
@@ -45,6 +46,18 @@ def test_cut_short_every_64_bytes_or_of_another_type(tmp_path, record_property):
     record_property(
         "figure", f"{count} damaged files of {len(WHOLE)} kinds refused by name, the slowest in {worst:.3f} s"
     )
+
+
+@pytest.mark.parametrize("name", ["onnx", "task"])
+def test_a_detector_in_one_file_and_a_tasks_part_cut_short(name, tmp_path):
+    target = TARGETS[name]
+    path, whole = place(target, tmp_path / "root"), seeds(target)[0]
+    for read in target.reads:
+        for cut in range(0, len(whole), 64):
+            path.write_bytes(whole[:cut])
+            refused(path, read)
+        path.write_bytes(whole)
+        read(path)
 
 
 def test_the_manifest_catches_a_flipped_bit_in_every_file(tmp_path):

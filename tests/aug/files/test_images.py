@@ -152,6 +152,23 @@ def test_planes_with_a_palette(tmp_path, bits):
         read_plane(put(tmp_path, "a.png", data))
 
 
+def test_an_empty_picture_packed_a_thousandfold_is_no_bomb(tmp_path):
+    empty = np.zeros((4000, 4000), np.uint8)
+    data = png(empty, colour=0)
+    assert len(data) < empty.size / 900
+    assert not read_plane(put(tmp_path, "a.png", data)).any()
+
+
+def test_a_png_without_its_end_is_said_to_be_cut(tmp_path):
+    with pytest.raises(FileError, match="no IEND chunk"):
+        read_rgb(put(tmp_path, "a.png", png(RGB, colour=2)[:-12]))
+
+
+def test_an_npz_without_its_directory_is_said_to_be_cut(tmp_path):
+    with pytest.raises(FileError, match="no directory"):
+        read_array(put(tmp_path, "a.npz", npz(XYZ)[:-22]))
+
+
 def test_a_rotation_that_the_file_asks_for_is_left_to_the_reader(tmp_path):
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     data = jpeg()

@@ -319,6 +319,46 @@ def test_a_damaged_part_is_named(tmp_path: Path, data: bytes) -> None:
     assert "remove it and run its task again" in caught.value.reason
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"tasks": 10**99}, "got a whole number of 329 bits where a number is expected"),
+        ({"tasks": 0}, "it is of task 0 of 0"),
+        ({"task": 3, "tasks": 4}, "it is of task 3 of 4"),
+        ({"task": True}, "got True where a number is expected"),
+        ({"failures": [[0, 1, "a"]]}, "got 1 where text is expected"),
+        ({"common": {"\ud800": "a"}}, "UnicodeEncodeError"),
+    ],
+)
+def test_a_part_that_says_what_no_task_writes_is_named(tmp_path: Path, said: dict[str, Any], reason: str) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    make(parts, out, 1, recipe=RECIPE)
+    (part,) = (out / "manifest").iterdir()
+    head, *samples = part.read_bytes().splitlines(keepends=True)
+    part.write_bytes(json.dumps(json.loads(head) | said).encode() + b"\n" + b"".join(samples))
+    with pytest.raises(FileError, match=reason) as caught:
+        merge(out)
+    assert caught.value.path == part
+    part.write_bytes(head + b"".join(samples).replace(b'"recipes/', b'"\\ud800/'))
+    with pytest.raises(FileError, match="is no part of a manifest"):
+        merge(out)
+    part.write_bytes(head + b"".join(samples))
+    assert merge(out).kept == len(samples) - 1
+
+
+def test_a_part_cut_at_the_end_of_a_line_is_no_shorter_run(tmp_path: Path) -> None:
+    parts, out = write_folder(tmp_path / "parts"), tmp_path / "out"
+    make(parts, out, 1, recipe=RECIPE)
+    (part,) = (out / "manifest").iterdir()
+    lines = part.read_bytes().splitlines(keepends=True)
+    for cut in range(1, len(lines)):
+        part.write_bytes(b"".join(lines[:cut]))
+        with pytest.raises(FileError, match=r"it is cut short.*; remove it and run its task again"):
+            merge(out)
+    part.write_bytes(b"".join(lines))
+    assert merge(out).kept == len(lines) - 2
+
+
 @pytest.mark.parametrize("written_as", ["folder", "webdataset"])
 def test_a_task_costs_its_own_part_of_however_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_as: str

@@ -20,6 +20,12 @@ def test_refine_mask_is_equation_7():
     assert not refine_mask(delta, 0.0, 0.5).any()
 
 
+@pytest.mark.parametrize("delta", [np.zeros((3, 4, 1), np.float32), np.zeros(4, np.float32), np.zeros((3, 4), int)])
+def test_what_is_refined_must_be_an_image_of_floats(delta):
+    with pytest.raises(ParameterError, match="delta must be a float H x W array, got"):
+        refine_mask(delta, 1.0, 0.5)
+
+
 @pytest.mark.parametrize("tilt", [0.0, 0.1, -0.3])
 def test_foreground_stands_out_of_a_tilted_noisy_table(tilt):
     depth, part = bowl(tilt=tilt, noise=3e-4)

@@ -99,6 +99,7 @@ def test_filter_refuses(mask, kernel, said):
         ((np.nan, 0), np.eye(2), None, "alpha"),
         ((0, 0), [[1, 0.5], [0, 1]], None, "symmetric"),
         ((0, 0), [[1, 2], [2, 1]], None, "positive definite"),
+        ((0, 0), [[1, 1], [1, 1]], None, "positive definite"),
         ((0, 0), np.eye(2), 4, "size must be odd"),
         ((0, 0), "wide", None, "covariance must be"),
     ],

@@ -121,12 +121,51 @@ def test_what_is_no_detector_is_refused(plain, tmp_path):
         model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
         model.graph.initializer[0].external_data.add(key="location", value="../secret")
 
+    def scarce(model, about):
+        tensor = next(one for one in model.graph.initializer if list(one.dims) == [8, 3, 3, 3])
+        tensor.raw_data = tensor.raw_data[:-1]
+
+    def texts(model, about):
+        model.graph.initializer.add(name="words", data_type=onnx.TensorProto.STRING, dims=[0])
+
+    def foreign(model, about):
+        model.graph.node[0].domain = "com.microsoft"
+
+    def looped(model, about):
+        node = model.graph.node.add(op_type="Loop", input=["", ""], output=["x"])
+        node.attribute.append(onnx.helper.make_attribute("body", onnx.GraphProto(name="body")))
+
+    def constant(model, name, values):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(values), name))
+
+    def folded(model, about):
+        constant(model, "one", [1.0])
+        constant(model, "size", [20_000, 20_000])
+        model.graph.node.add(op_type="Expand", input=["one", "size"], output=["large"])
+
+    def unsized(model, about):
+        constant(model, "size", [2.0, 2.0])
+        node = model.graph.node.add(op_type="Cast", input=["size"], output=["whole"])
+        node.attribute.append(onnx.helper.make_attribute("to", onnx.TensorProto.INT64))
+        model.graph.node.add(op_type="ConstantOfShape", input=["whole"], output=["unsized"])
+
+    def enlarged(model, about):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32([1, 1, 1000, 1000]), "scales"))
+        model.graph.node.add(op_type="Resize", input=["rgb", "", "scales"], output=["vast"])
+
     def unknown(model, about):
         model.graph.node[0].op_type = "Teleport"
 
     for change, settings, reason in (
         (other_key, {}, "is not a detector of das3d"),
-        (outside, {}, "has functions, or weights outside the file"),
+        (outside, {}, "has weights outside the file"),
+        (scarce, {}, r"bytes where a tensor of shape \[8, 3, 3, 3\] and type float32 is declared"),
+        (texts, {}, "has a tensor of type 8"),
+        (foreign, {}, "has operators of 'com.microsoft'"),
+        (looped, {}, "has graphs in its nodes"),
+        (folded, {}, r"computes large constants, or ones of no known size \('large'\)"),
+        (unsized, {}, r"computes large constants, or ones of no known size \('unsized'\)"),
+        (enlarged, {}, r"computes a tensor of shape \['\?', 3, 48000, 48000\]"),
         (unknown, {}, "cannot be run by openvino"),
         (lambda model, about: about.pop("config"), {}, "has no config: export the detector again"),
         (None, {"format": 2}, "has format 2; this das3d reads format 1"),
@@ -143,7 +182,7 @@ def test_what_is_no_detector_is_refused(plain, tmp_path):
     def function(model, about):
         model.functions.add(name="inner", domain="mine")
 
-    with pytest.raises(FileError, match="has functions, or weights outside the file"):
+    with pytest.raises(FileError, match="has functions, sparse weights or a training"):
         ExportedDetector.open(altered(plain, tmp_path, function))
     for data in (b"", b"\x00" * 50, plain.read_bytes()[:1000]):
         (tmp_path / "cut.onnx").write_bytes(data)

@@ -242,3 +242,11 @@ def test_a_long_roc_is_thinned():
     assert len(x) <= 500
     assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
     assert np.trapezoid(y, x) == pytest.approx(found.figures["I-AUROC"], abs=1e-3)
+
+
+def test_replicates_are_no_part_of_what_is_compared_or_shown():
+    scores, labels = np.random.default_rng(0).random(40), np.arange(40) % 2 == 0
+    one, other = (measure(scores, labels, replicates=50) for _ in range(2))
+    assert one.replicates
+    assert one == other
+    assert "replicates" not in repr(one)

@@ -61,3 +61,14 @@ def test_memory_does_not_grow_with_the_normal_pixels(monkeypatch):
         tracemalloc.stop()
     more = 100 * 128 * 128 * 4  # bytes of maps
     assert peaks[120] - peaks[20] < more / 4
+
+
+def test_figures_are_the_same_of_scores_of_any_size():
+    random = np.random.default_rng(0)
+    masks = [np.zeros((9, 11), bool) for _ in range(3)]
+    masks[0][2:5, 3:7] = True
+    maps = [np.float32(random.random(mask.shape) + mask) for mask in masks]
+    images = [0.9, 0.2, 0.4], [True, False, False]
+    wanted = evaluate_maps(maps, masks, *images)
+    for factor in (2.0**-100, 2.0**100):
+        assert evaluate_maps([np.float32(factor) * one for one in maps], masks, *images) == wanted
