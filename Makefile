@@ -78,7 +78,7 @@ test-remote: .venv-remote/.setup
 .venv-plug-in/.setup: pyproject.toml
 	$(PYTHON) -m venv .venv-plug-in
 	.venv-plug-in/bin/pip install --quiet --disable-pip-version-check \
-	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' datasets==5.2.0 grain==0.2.18 pytest -e .
+	    anomalib==2.7.0 torch==2.14.1 torchvision==0.29.1 'pandas<3' 'datasets[vision]==5.2.0' grain==0.2.18 pytest -e .
 	@touch $@
 
 # Optional: the lowest versions that pyproject.toml allows, on its lowest Python; torch alone stays as in constraints.txt, as old ones are GBs.

@@ -141,6 +141,21 @@ def test_a_slider_changes_the_picture_and_the_saved_recipe_generates_it(load, fo
     assert f"{np.count_nonzero(first.mask)} px" in page.locator("#facts").inner_text()
 
 
+def test_a_long_caption_does_not_push_its_picture_over_the_next(load):
+    page = load()
+    for scale in page.locator("#views .scale").all():
+        scale.evaluate("node => { node.firstChild.data = node.lastChild.data = '12345.6 units of a sensor' }")
+    boxes = [one.bounding_box() for one in page.locator("#views .flat, #views figcaption b, #views .scale").all()]
+    for number, one in enumerate(boxes):
+        for other in boxes[:number]:
+            apart = any(
+                one[at] + one[long] <= other[at] + 1 or other[at] + other[long] <= one[at] + 1
+                for at, long in (("x", "width"), ("y", "height"))
+            )
+            assert apart, (one, other)
+    assert len({round(box["width"]) for box in boxes if box["height"] > 100}) == 1
+
+
 def test_a_wrong_value_is_said_beside_its_control_and_the_page_goes_on(load):
     page = load()
     slider(page, "dropout, number").fill("7")
