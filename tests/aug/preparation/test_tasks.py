@@ -100,8 +100,24 @@ def test_what_cannot_be_merged_is_one_sentence(tmp_path):
         merge_prepared(out)
     record.write_bytes(data)
     assert tree(out) == before
-    put(out / "manifest/000000-of-000001.jsonl", b"{}")
-    with pytest.raises(FileError, match="is no part of a preparation; remove it and run its task again"):
+    part = out / "manifest/000000-of-000001.jsonl"
+    good = json.loads(part.read_bytes())
+    for change in (
+        {"task": 1},
+        {"tasks": 0},
+        {"tasks": 10**99},
+        {"asked": True},
+        {"failures": {"p1": "no"}},
+        {"failures": {"p1": ["a", 3]}},
+        {"said": {"a": -1}},
+        {"said": []},
+        {"decision": None},
+    ):
+        put(part, json.dumps(good | change).encode())
+        with pytest.raises(FileError, match=r"is no part of a manifest .*; remove it and run its task again"):
+            merge_prepared(out)
+    put(part, b"{}")
+    with pytest.raises(FileError, match=r"is no part of a manifest .*; remove it and run its task again"):
         merge_prepared(out)
 
 
