@@ -105,20 +105,26 @@ def judge(target: Target, path: Path, root: Path) -> Cost:
     """
     worst = Cost(0.0, 0)
     for read in target.reads:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        refusal: Das3dError | None = None
-        before, start = _memory("VmRSS"), time.process_time()
-        try:
-            read(path)
-        except Das3dError as error:
-            refusal = error
-        cost = Cost(time.process_time() - start, _memory("VmHWM") - before)
+        cost, refusal = _cost(read, path)
+        if cost.seconds > SECONDS:  # beside other work a processor has half of its speed
+            cost, refusal = _cost(read, path)
         assert cost.seconds <= SECONDS, f"it took {cost.seconds:.1f} s"
         assert cost.grown <= BYTES, f"it took {cost.grown / 2**20:.0f} MiB"
         if refusal is not None:
             _judge_refusal(refusal, root if target.names else None)
         worst = Cost(max(worst.seconds, cost.seconds), max(worst.grown, cost.grown))
     return worst
+
+
+def _cost(read: Callable[[Path], object], path: Path) -> tuple[Cost, Das3dError | None]:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    refusal: Das3dError | None = None
+    before, start = _memory("VmRSS"), time.process_time()
+    try:
+        read(path)
+    except Das3dError as error:
+        refusal = error
+    return Cost(time.process_time() - start, _memory("VmHWM") - before), refusal
 
 
 def _judge_refusal(error: Das3dError, root: Path | None) -> None:

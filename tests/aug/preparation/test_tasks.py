@@ -107,7 +107,7 @@ def test_what_cannot_be_merged_is_one_sentence(tmp_path):
         {"tasks": 0},
         {"tasks": 10**99},
         {"asked": True},
-        {"failures": {"p1": "no"}},
+        {"failures": {"p1": "gone"}},
         {"failures": {"p1": ["a", 3]}},
         {"said": {"a": -1}},
         {"said": []},
