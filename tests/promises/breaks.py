@@ -35,8 +35,8 @@ BREAKS = {
     5: Break(
         "big-endian numbers are taken for the machine's own",
         "das3d_aug/_arguments.py",
-        "view = np.ascontiguousarray(array, dtype=native).view()",
-        "view = np.ascontiguousarray(array.view(native)).view()",
+        'plain = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))',
+        'plain = np.ascontiguousarray(array.view(array.dtype.newbyteorder("=")))',
     ),
     6: Break(
         "a dropped depth is the input itself",
