@@ -41,20 +41,20 @@ BREAKS = {
     6: Break(
         "a dropped depth is the input itself",
         "das3d_aug/synthesis/pair.py",
-        "depth=None if depth is None else depth.copy()",
-        "depth=None if depth is None else depth if plan.drop_depth else depth.copy()",
+        '"depth": None if depth is None else depth.copy()',
+        '"depth": None if depth is None else depth if plan.drop_depth else depth.copy()',
     ),
     7: Break(
         "eq. 6 moves pixels of depth 0",
         "das3d_aug/synthesis/delta.py",
-        "if not (z > 0 and z < np.inf):",
-        "if not (z >= 0 and z < np.inf):",
+        "if not (enabled and z > 0 and z < np.inf):",
+        "if not (enabled and z >= 0 and z < np.inf):",
     ),
     8: Break(
         "bumps are not in the mask",
         "das3d_aug/synthesis/delta.py",
-        "        mask[x] = marked[x]\n",
-        "        mask[x] = marked[x] and total[x] > 0\n",
+        "mask[y, x] = True",
+        "mask[y, x] = shares[found[n]] > 0",
     ),
     9: Break("plans of version 1 are not known", "das3d_aug/synthesis/plan.py", "VERSION = 1 ", "VERSION = 4 "),
     10: Break(
