@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +13,7 @@ from ..language import in_options
 from ..options import FOLDER_OR_URL
 from ..voice import ANEW, voice
 from .generate import generate, show_generated
-from .prepare import show_prepared
+from .prepare import prepare, show_prepared
 
 __all__ = ["merge"]
 
@@ -29,18 +29,20 @@ def merge(out: Path | str) -> int:
 
     OUT is the folder, or the URL, that generate or prepare wrote with --task and --tasks.
     """
+    from das3d_aug.files import place
     from das3d_aug.generation import merge as run
     from das3d_aug.preparation import is_prepared, merge_prepared
 
     voice().go_on = ANEW
     start = time.perf_counter()
-    if isinstance(out, Path) and is_prepared(out):
-        return show_prepared(merge_prepared(out), time.perf_counter() - start, again=_AGAIN)
-    merged = run(out)
-    merged = dataclasses.replace(merged, warnings=_in_options(merged.warnings), failures=_in_options(merged.failures))
-    return show_generated(merged, time.perf_counter() - start, again=_AGAIN)
+    where = place(out)
+    if isinstance(where, Path) and is_prepared(where):
+        return show_prepared(_in_options(merge_prepared(where), prepare), time.perf_counter() - start, again=_AGAIN)
+    return show_generated(_in_options(run(where), generate), time.perf_counter() - start, again=_AGAIN)
 
 
-def _in_options(found: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return what tasks said, in the options of generate: that is what is run again."""
-    return tuple((about, in_options(reason, generate)) for about, reason in found)
+def _in_options(merged: Any, command: click.Command) -> Any:
+    """Return what tasks said in the options of their command: that is what is run again."""
+    said = {"warnings": merged.warnings, "failures": merged.failures}
+    words = {name: tuple((where, in_options(why, command)) for where, why in found) for name, found in said.items()}
+    return dataclasses.replace(merged, **words)

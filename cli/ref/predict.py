@@ -74,8 +74,9 @@ def predict(
     said.fail(found.failures)
     said.tell(out=out, images=count, judged=found.judged, anomalous=found.anomalous, threshold=detector.threshold)
     said.tell(unlike=found.unlike)
-    if detector.floors is not None and (sentence := otherwise_taken(detector.floors, found.unlike, found.judged)):
-        said.warn([(str(source), sentence)])
+    if detector.floors is not None and found.unlike is not None:
+        sentence = otherwise_taken(detector.floors, found.unlike, found.judged)
+        said.warn([] if sentence is None else [(str(source), sentence)])
     said.say(
         f"{out}: {found.judged} of {counted(count, 'image')} judged, {found.anomalous} anomalous (score above "
         f"{detector.threshold:.4f}); see predictions.jsonl and overlays/"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from das3d_aug.errors import Das3dError, ParameterError, brief, quoted
 
@@ -125,14 +125,13 @@ class Remote:
 
     def remove_all(self) -> None:
         """Remove the objects below."""
-        if self.exists():
-            with self._store() as (store, path):
-                store.rm(path, recursive=True)
+        with contextlib.suppress(FileNotFoundError), self._store() as (store, path):
+            store.rm(path, recursive=True)
 
     @contextlib.contextmanager
     def _store(self, *, writing: bool = False) -> Iterator[tuple[Any, str]]:
         """Give the store and the path in it; say what failed in a line."""
-        protocol = urlsplit(self.url).scheme
+        protocol = self.url.partition("://")[0]
         needs, options = _STORES[protocol]
         try:
             import fsspec
@@ -162,17 +161,18 @@ def place(value: str | Path | Remote) -> Place:
     Raises
     ------
     ParameterError
-        If a URL is of no store that puts objects whole, or names no bucket.
+        If a URL is of no store that puts objects whole, names no bucket, or names the machine of a file.
     """
     if not isinstance(value, str) or "://" not in value:
         return value if isinstance(value, Remote) else Path(value)
-    parts = urlsplit(value)
-    if parts.scheme == "file":
-        return Path(unquote(parts.path))
-    if parts.scheme not in _STORES or not parts.netloc:
-        known = ", ".join(f"{name}://bucket/name" for name in ("s3", "gs"))
-        raise ParameterError(f"out must be a folder, file:///folder, {known} or memory://name, got {quoted(value)}")
-    return Remote(value.rstrip("/"))
+    protocol, _, name = value.partition("://")
+    protocol, name = protocol.lower(), name.rstrip("/")
+    if protocol == "file" and name.startswith("/"):
+        return Path(unquote(name))
+    if protocol in _STORES and name and not name.startswith("/"):
+        return Remote(f"{protocol}://{name}")
+    known = ", ".join(f"{store}://bucket/name" for store in ("s3", "gs"))
+    raise ParameterError(f"out must be a folder, file:///folder, {known} or memory://name, got {quoted(value)}")
 
 
 def _said(error: Exception) -> str:

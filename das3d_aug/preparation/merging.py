@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from das3d_aug.datasets import open_dataset
-from das3d_aug.errors import FileError, counted
+from das3d_aug.errors import FileError, counted, quoted
 from das3d_aug.files import Place, read_json, sweep_partials
 from das3d_aug.preparation.run import PreparationSummary, records_of, write_listing
 from das3d_aug.runs.output_folder import HEADER, joint_writer, recorded_settings
@@ -41,8 +41,8 @@ def merge_prepared(out: str | Path) -> PreparationSummary:
     Raises
     ------
     FileError
-        If tasks have not ended, which are named; if ``out`` has no part or a damaged one, or lacks a sample that a task
-        made; if the source is not where it was; or if a task or another run writes there.
+        If tasks have not ended, which are named; if ``out`` has no part or a damaged one, a damaged header, or lacks a
+        sample that a task made; if the source is not where it was; or if a task or another run writes there.
     """
     out = Path(out)
     if not is_prepared(out):
@@ -51,7 +51,12 @@ def merge_prepared(out: str | Path) -> PreparationSummary:
         common = recorded_settings(out / HEADER)
         parts = _whole(out)
         source = out / str(read_json(out / HEADER).get("source"))
-        dataset = open_dataset(source, layout=common.get("layout"), **common.get("options", {}))
+        try:
+            dataset = open_dataset(source, layout=common.get("layout"), **common.get("options", {}))
+        except TypeError as error:
+            raise FileError(
+                out / HEADER, f"is not of prepare: its options are {quoted(common.get('options'))}"
+            ) from error
         failures: dict[str, tuple[str, str]] = {}
         said: Counter[str] = Counter()
         for part in parts:

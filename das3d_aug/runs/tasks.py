@@ -35,6 +35,7 @@ MISREAD = (LookupError, TypeError, ValueError, AttributeError)
 
 
 _PARTS, _REMOVED = "manifest", ".manifest.removed"
+_BEGUN = "begun"  # in a store, which has no empty folders
 _DIGITS = 6  # of the number of a task, at least
 _MOST = 2**53  # tasks or samples
 _LONGEST = 600  # characters of the numbers of tasks that have not ended
@@ -53,8 +54,10 @@ def begin_part(out: Place, *, task: int, tasks: int) -> None:
     """Remove what an earlier run of a task said of its samples, which may be written again now."""
     path = part_path(out, task, tasks)
     try:
-        if not isinstance(path, Remote):
-            path.parent.mkdir(exist_ok=True)  # from now on tasks have begun
+        if isinstance(path, Remote):  # from now on tasks have begun
+            (path.parent / _BEGUN).put_first(b"1")
+        else:
+            path.parent.mkdir(exist_ok=True)
         path.unlink(missing_ok=True)
     except OSError as error:
         raise FileError(path, f"cannot be written: {error.strerror}") from error

@@ -47,15 +47,15 @@ class Verdicts:
         Images that were judged in spite of something, such as a background that was kept; what is there and not used.
     judged, anomalous : int
         How many could, and how many of these are anomalous.
-    unlike : int
-        How many of these stand out all over (`das3d_ref.model.Prediction`).
+    unlike : int or None
+        How many of these stand out all over (`das3d_ref.model.Prediction`); None if the detector cannot tell.
     """
 
     failures: tuple[tuple[str, str], ...]
     warnings: tuple[tuple[str, str], ...] = ()
     judged: int
     anomalous: int
-    unlike: int = 0
+    unlike: int | None = None
 
 
 def read_pair(
@@ -213,7 +213,7 @@ def _predict(
         warnings=tuple(odd),
         judged=len(samples) - len(failures),
         anomalous=anomalous,
-        unlike=unlike,
+        unlike=None if detector.floors is None else unlike,
     )
 
 

@@ -66,6 +66,9 @@ def test_a_detector_of_an_older_version_keeps_its_threshold_and_promises_nothing
     sample = next(iter(open_dataset(parts()).select(split="test")))
     one = found.predict_sample(sample)
     assert (one.p_value, one.unlike) == (None, None)
+    out = ["--out", str(model.parent / "out"), "--json"]
+    told = CliRunner().invoke(main, ["predict", str(model), str(parts() / "potato"), *out])
+    assert json.loads(told.stdout)["result"]["unlike"] is None, told.output
     with pytest.raises(ParameterError, match="keeps no scores of good images: train it anew"):
         found.allowing(0.1)
 

@@ -23,7 +23,12 @@ def test_what_is_a_place():
     assert place("out") == place(Path("out")) == Path("out")
     assert place("file:///a%20b/out") == Path("/a b/out")
     assert place("s3://bucket/a/") == Remote("s3://bucket/a") == place(Remote("s3://bucket/a"))
-    for url in ("ftp://host/out", "s3://", "s3:///out", "https://host/out"):
+    assert place("S3://bucket/A#b?c") == Remote("s3://bucket/A#b?c")
+    assert place("FILE:///a#1/b?") == Path("/a#1/b?")
+    for url in ("ftp://host/out", "s3://", "s3:///out", "https://host/out", "s3://", "://out", "http://[out"):
+        with pytest.raises(ParameterError, match=r"out must be a folder, file:///folder, s3://bucket/name"):
+            place(url)
+    for url in ("file://host/out", "file://out", "file://"):
         with pytest.raises(ParameterError, match=r"out must be a folder, file:///folder, s3://bucket/name"):
             place(url)
 

@@ -64,6 +64,23 @@ def test_what_is_missing_is_made_and_a_task_that_was_limited_takes_nothing_away(
         merge(f"{lab}/one")
 
 
+def test_tasks_that_began_after_a_merge_must_end_before_the_next(tmp_path, lab):
+    parts = write_mvtec(tmp_path / "parts")
+
+    def kill(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    generate(parts, f"{lab}/out", task=0, tasks=1, limit=4, **SETTINGS)
+    assert merge(f"{lab}/out").kept == 4
+    with pytest.raises(KeyboardInterrupt):
+        generate(parts, f"{lab}/out", task=0, tasks=1, progress=kill, **SETTINGS)
+    with pytest.raises(FileError, match="has no part of a task to merge: run generate with a task and tasks first"):
+        merge(f"{lab}/out")
+    generate(parts, f"{lab}/out", task=0, tasks=1, **SETTINGS)
+    assert merge(f"{lab}/out").kept == 12
+    assert not any(name.startswith("manifest/") for name in objects("out"))
+
+
 def test_the_commands_take_urls(tmp_path, lab):
     parts = write_mvtec(tmp_path / "parts")
     options = ["--format", "webdataset", "--shard-size", "2", "--count", "4"]

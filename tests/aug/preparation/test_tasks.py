@@ -119,6 +119,12 @@ def test_what_cannot_be_merged_is_one_sentence(tmp_path):
     put(part, b"{}")
     with pytest.raises(FileError, match=r"is no part of a manifest .*; remove it and run its task again"):
         merge_prepared(out)
+    put(part, json.dumps(good).encode())
+    header = json.loads((out / "das3d.json").read_bytes())
+    for options in ([1], {"layout": "folder"}):
+        put(out / "das3d.json", json.dumps(header | {"settings": header["settings"] | {"options": options}}).encode())
+        with pytest.raises(FileError, match=r"das3d\.json: is not of prepare: its options are"):
+            merge_prepared(out)
 
 
 def test_the_commands(tmp_path):
@@ -130,8 +136,12 @@ def test_the_commands(tmp_path):
         assert done.exit_code == 0, done.output
         assert f"next: das3d-aug merge {out}, when all 2 tasks have ended" in done.output
     assert is_prepared(out)
-    done = CliRunner().invoke(main, ["merge", f"{out}", "--json"])
+    done = CliRunner().invoke(main, ["merge", f"file://{out}", "--json"])
     assert (done.exit_code, json.loads(done.stdout)["result"]["complete_before"]) == (0, 3)
     assert len(open_dataset(out).entries) == 3
+    (parts / "intrinsics.json").unlink()
+    prepare(parts, tmp_path / "bare", settings=SETTINGS, task=0, tasks=1)
+    done = CliRunner().invoke(main, ["merge", f"{tmp_path / 'bare'}"])
+    assert (done.exit_code, "with --foreground all" in done.stderr) == (1, True), done.stderr
     generate(parts, tmp_path / "made", limit=1)
     assert not is_prepared(tmp_path / "made")

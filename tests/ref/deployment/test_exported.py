@@ -6,6 +6,7 @@ import functools
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from das3d_aug.errors import FileError, ParameterError
 from das3d_ref import Detector, train
 from das3d_ref.deployment.export import METADATA, to_onnx
 from das3d_ref.deployment.exported import ExportedDetector
+from das3d_ref.deployment.onnx_file import read_about
 from das3d_ref.deployment.runtimes import RUNTIMES
 
 
@@ -92,6 +94,7 @@ def refuse(*arguments, **named):
     raise OSError
 socket.getaddrinfo = socket.socket.connect = refuse
 from das3d_ref.deployment.exported import ExportedDetector
+from das3d_ref.deployment.onnx_file import read_about
 ExportedDetector.open({str(plain)!r}, runtime="openvino")
 """
     surroundings = environment() | {"HOME": str(tmp_path)}
@@ -270,3 +273,27 @@ def test_without_the_extra_one_line_says_what_to_install(package, plain, tmp_pat
 def test_the_metadata_has_one_name():
     _, data = features("rgb")
     assert [entry.key for entry in onnx.load_from_string(data).metadata_props] == [METADATA]
+
+
+def test_what_is_computed_of_known_patches_is_no_large_constant():
+    """A file of `das3d_ref.model.memory.nearest_distances` on more patches than the spare numbers hold."""
+    helper = onnx.helper
+    values = {"bank": np.ones((8000, 64), np.float32), "two": np.float32([-2]), "last": np.int64([1])}
+    nodes = [
+        ("Mul", ["bank", "two"], "doubles", {}),
+        ("Mul", ["bank", "bank"], "squares", {}),
+        ("ReduceSum", ["squares", "last"], "sums", {}),
+        ("Concat", ["doubles", "sums"], "both", {"axis": 1}),
+        ("Transpose", ["both"], "turned", {"perm": [1, 0]}),
+        ("MatMul", ["points", "turned"], "anomaly_map", {}),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node(kind, given, [made], **settings) for kind, given, made, settings in nodes],
+        "distances",
+        [helper.make_tensor_value_info("points", onnx.TensorProto.FLOAT, ["batch", 65])],
+        [helper.make_tensor_value_info("anomaly_map", onnx.TensorProto.FLOAT, ["batch", 8000])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.metadata_props.add(key=METADATA, value='{"format": 1}')
+    assert read_about(Path("a.onnx"), model.SerializeToString()) == {"format": 1}
