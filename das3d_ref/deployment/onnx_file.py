@@ -60,7 +60,9 @@ def read_about(path: Path, data: bytes) -> dict[str, Any]:
     if about.get("format") != FORMAT:
         raise FileError(path, f"has format {quoted(about.get('format'))}; this das3d reads format {FORMAT}")
     try:
-        _judge(onnx, model)
+        _judge(onnx, model, path)
+    except FileError:
+        raise
     except Damaged as error:
         raise FileError(path, f"{error}, which das3d-ref export never writes") from error
     except Exception as error:  # of the inference of shapes, which promises no family of errors
@@ -68,7 +70,7 @@ def read_about(path: Path, data: bytes) -> dict[str, Any]:
     return about
 
 
-def _judge(onnx: Any, model: Any) -> None:
+def _judge(onnx: Any, model: Any, path: Path) -> None:
     graph = model.graph
     if model.functions or model.training_info or graph.sparse_initializer:
         raise Damaged("has functions, sparse weights or a training")
@@ -88,7 +90,7 @@ def _judge(onnx: Any, model: Any) -> None:
     weights = 0
     for tensor in (*graph.initializer, *_tensors(attributes)):
         weights += _numbers(onnx, tensor)
-    _judge_computed(onnx, model, weights)
+    _judge_computed(onnx, model, path, weights)
 
 
 def _tensors(attributes: list[Any]) -> Iterator[Any]:
@@ -114,7 +116,7 @@ def _numbers(onnx: Any, tensor: Any) -> int:
     return count
 
 
-def _judge_computed(onnx: Any, model: Any, weights: int) -> None:
+def _judge_computed(onnx: Any, model: Any, path: Path, weights: int) -> None:
     """Refuse a graph of which a result is larger than an image can be, or what is computed of constants is large."""
     del model.graph.value_info[:]  # only what follows from the operators is believed
     for tensor in model.graph.initializer:
@@ -126,8 +128,11 @@ def _judge_computed(onnx: Any, model: Any, weights: int) -> None:
         if value.type.tensor_type.HasField("shape"):
             shape = value.type.tensor_type.shape.dim
             known = [side.dim_value for side in shape if side.HasField("dim_value")]  # the batch is not
-            if min(known, default=1) < 0 or 4 * math.prod(known) > limits().bytes:
-                raise Damaged(f"computes a tensor of shape {quoted([side.dim_value or '?' for side in shape])}")
+            computed = quoted([side.dim_value or "?" for side in shape])
+            if min(known, default=1) < 0:
+                raise Damaged(f"computes a tensor of shape {computed}")
+            if 4 * math.prod(known) > limits().bytes:
+                raise FileError(path, f"computes a tensor of shape {computed}, larger than DAS3D_LIMITS=bytes=… allows")
             sizes[value.name] = math.prod(known) if len(known) == len(shape) else math.inf
     given = {tensor.name for tensor in model.graph.initializer}
     of_images = {value.name for value in model.graph.input} - given
