@@ -33,6 +33,7 @@ def gallery(source: Path, out: Path, **options: Any) -> int:
 
     with progress_bar() as progress:
         made = write_gallery(source, out, progress=progress, **given(options))
+    voice().warn(made.warnings, what="samples")
     voice().fail(made.failures, what="samples")
     voice().tell(out=made.out, samples=made.shown, there=made.there, with_before=made.with_before, bytes=made.bytes)
     voice().say(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from das3d_aug.datasets.listing import Findings, natural
+from das3d_aug.datasets.oddities import check_empty, check_marks
 from das3d_aug.datasets.samples import Entry, Sample, measured
 from das3d_aug.errors import FileError, ParameterError
 from das3d_aug.files import contained, read_bytes, read_colour, read_plane, read_rgb
@@ -228,7 +229,7 @@ class Dataset(ABC):
             mask=np.zeros(size, dtype=bool) if mask is None and label == 0 else mask,
             foreground=self.marked(entry, "foreground", partner=partner, expected=size),
             grey=grey,
-            warnings=(*self._odd(entry), *warnings),
+            warnings=(*self._odd(entry), *warnings, *check_empty(rgb, depth), *check_marks(mask, entry.label)),
             **known,
         )
 

@@ -1,4 +1,4 @@
-"""What is odd about stored depth numbers: said as warnings, or refused.
+"""What is odd about stored depth numbers, colours and masks: said as warnings, or refused.
 
 A sentence names no share and no pixel, so that a run can tell equal ones once and count their samples.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from das3d_aug.errors import FileError
 
-__all__ = ["check_eight_bits", "check_negative", "check_unit", "repeated_extremes"]
+__all__ = ["check_eight_bits", "check_empty", "check_marks", "check_negative", "check_unit", "repeated_extremes"]
 
 _FREQUENT = 0.001  # of the pixels: fewer than these may be chance
 _NEGATIVE = 0.01  # of the measured pixels: noise around the sensor's zero is rarer
@@ -21,6 +21,7 @@ _FAR = 3  # times the largest of all other numbers
 _MARKS = (-32768, 32767, 65535)  # the ends of 16 bits, in whatever type they are stored
 _WRAPPED = 224  # steps between neighbours: a surface that leaves 255 comes back near 0
 _SAMPLED = 2**16
+_WHOLE = 0.9  # of the image, marked: no defect is so large
 _OPENGL = "if the camera looks along -z, depth_axis='opengl'; "
 
 
@@ -136,4 +137,30 @@ def check_unit(depth: NDArray[np.float32], unit: str) -> tuple[str, ...]:
         return ("depth is over 20 m, as if mm were read as m: say depth_scale=1000 and unit='m', or unit='mm'",)
     if unit == "mm" and middle < 1:
         return ("depth is below 1 mm, as if m were read as mm: say unit='m', or another depth_scale=",)
+    return ()
+
+
+def check_empty(rgb: NDArray[np.uint8] | None, depth: NDArray[np.float32] | None) -> tuple[str, ...]:
+    """Say where colour (H x W x 3) or all that is measured of depth (H x W) is one value, so that nothing is seen."""
+    said: tuple[str, ...] = ()
+    if rgb is not None and rgb.size and (rgb == rgb[:1, :1]).all():
+        level = "black" if not rgb.any() else "white" if rgb.all() and rgb[0, 0].min() == 255 else "one value"
+        said += (f"colour is {level} in all pixels, so it shows nothing: look at the exposure, or at what was saved",)
+    measured = np.empty(0, np.float32) if depth is None else depth[np.isfinite(depth) & (depth > 0)]
+    if measured.size > 1 and (measured == measured[0]).all():
+        said += ("depth is one value in all pixels, so it shows no shape: look at what was saved",)
+    return said
+
+
+def check_marks(mask: NDArray[np.bool_] | None, label: int | None) -> tuple[str, ...]:
+    """Say where the mask (H x W) of a sample labelled anomalous marks nothing, or more than 90 % of the image."""
+    if mask is None or label != 1:
+        return ()
+    if not mask.any():
+        return ("its mask marks nothing though it is labelled anomalous: draw the defect white, or call it good",)
+    if mask.mean() > _WHOLE:
+        return (
+            f"its mask marks more than {_WHOLE:.0%} of the image: a mask marks the defect alone, so it may be inverted"
+            ", or be that of the part",
+        )
     return ()

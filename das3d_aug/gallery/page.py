@@ -42,6 +42,8 @@ class Gallery:
         Size of the page.
     failures : tuple of (sample, reason)
         Samples that cannot be shown.
+    warnings : tuple of (sample, reason)
+        Samples of which something is odd.
     """
 
     out: Path
@@ -50,6 +52,7 @@ class Gallery:
     with_before: int
     bytes: int
     failures: tuple[tuple[str, str], ...]
+    warnings: tuple[tuple[str, str], ...]
 
 
 def write_gallery(
@@ -106,11 +109,14 @@ def write_gallery(
     chosen = np.unique(np.linspace(0, len(entries) - 1, min(limit, len(entries))).round().astype(int))
     pool, samples = Pool(), []
     failures: list[tuple[str, Das3dError]] = []
+    odd = [(str(source), sentence) for sentence in dataset.warnings]
     with open_atomic(out) as stream:  # at once, so that what cannot be written costs nothing
         for done, index in enumerate(chosen, start=1):
             entry = entries[index]
             try:
-                samples.append(described(entry, dataset.open(entry), records, pool, side=side))
+                sample = dataset.open(entry)
+                samples.append(described(entry, sample, records, pool, side=side))
+                odd += [(entry.key, sentence) for sentence in sample.warnings]
             except Das3dError as error:
                 failures.append((entry.key, error))
             if progress is not None:
@@ -127,6 +133,7 @@ def write_gallery(
         with_before=sum(not sample["why"] for sample in samples),
         bytes=len(data),
         failures=tuple((key, str(error)) for key, error in failures),
+        warnings=tuple(odd),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from das3d_aug.datasets import open_dataset
 from das3d_aug.errors import FileError, counted, quoted
 from das3d_aug.files import Place, read_json, sweep_partials
+from das3d_aug.preparation.repeats import repeats
 from das3d_aug.preparation.run import PreparationSummary, records_of, write_listing
 from das3d_aug.runs.output_folder import HEADER, joint_writer, recorded_settings
 from das3d_aug.runs.tasks import MISREAD, a_count, a_text, damaged_part, not_ended, parts_in, remove_parts, said_task
@@ -81,6 +82,7 @@ def merge_prepared(out: str | Path) -> PreparationSummary:
         warnings=(
             *((str(source), sentence) for sentence in dataset.warnings),
             *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
+            *repeats(records),
             *((counted(count, "sample"), text) for text, count in sorted(said.items())),
         ),
         seconds={},

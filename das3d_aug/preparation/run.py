@@ -33,6 +33,7 @@ from das3d_aug.datasets.prepared import LISTING, encode_prepared
 from das3d_aug.errors import FileError, ParameterError, counted
 from das3d_aug.files import write_atomic
 from das3d_aug.preparation.policy import policies_of
+from das3d_aug.preparation.repeats import repeats
 from das3d_aug.preparation.sample import Prepared, depth_range, remove_and_resize
 from das3d_aug.preparation.settings import Preparation
 from das3d_aug.runs.output_folder import (
@@ -76,8 +77,9 @@ class PreparationSummary:
     failures : tuple of (path, reason)
         Sources that could not be prepared, in the order of the listing.
     warnings : tuple of (key, reason)
-        Samples of this or an earlier run of which everything was kept, because no plane or cluster was found; and what
-        is odd about the sources, each sentence once, behind how many samples it is said of.
+        Samples of this or an earlier run of which everything was kept, because no plane or cluster was found, or that
+        are the same image as another; and what is odd about the sources, each sentence once, behind how many samples
+        it is said of.
     seconds : mapping
         Time spent in ``"reading"``, ``"preparing"`` and ``"encoding and writing"``, summed over the workers.
     """
@@ -231,6 +233,7 @@ def prepare(
         warnings=(
             *((str(source), sentence) for sentence in dataset.warnings),
             *((entry.key, text) for entry, record in records.items() if (text := record["warning"])),
+            *repeats(records),
             *((counted(count, "sample"), text) for text, count in sorted(said.items())),
         ),
         seconds=dict(zip(_PARTS, seconds, strict=True)),

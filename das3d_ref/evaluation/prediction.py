@@ -181,6 +181,7 @@ def _predict(
             line: dict[str, Any] = {"key": key}
             try:
                 sample = read()
+                odd += [(key, sentence) for sentence in sample.warnings]
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
                     found = detector.predict_sample(sample)
