@@ -94,6 +94,5 @@ def extra() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise Das3dError(
-            f"{(error.name or 'a package').partition('.')[0]} is not installed: pip install '.[export]' in the checkout of das3d"
-        ) from error
+        package = (error.name or "a package").partition(".")[0]
+        raise Das3dError(f"{package} is not installed: pip install '.[export]' in the checkout of das3d") from error
