@@ -21,6 +21,7 @@ _FAR = 3  # times the largest of all other numbers
 _MARKS = (-32768, 32767, 65535)  # the ends of 16 bits, in whatever type they are stored
 _WRAPPED = 224  # steps between neighbours: a surface that leaves 255 comes back near 0
 _SAMPLED = 2**16
+_FEW = 16  # every so many rows and columns are looked at first
 _WHOLE = 0.9  # of the image, marked: no defect is so large
 _OPENGL = "if the camera looks along -z, depth_axis='opengl'; "
 
@@ -143,13 +144,21 @@ def check_unit(depth: NDArray[np.float32], unit: str) -> tuple[str, ...]:
 def check_empty(rgb: NDArray[np.uint8] | None, depth: NDArray[np.float32] | None) -> tuple[str, ...]:
     """Say where colour (H x W x 3) or all that is measured of depth (H x W) is one value, so that nothing is seen."""
     said: tuple[str, ...] = ()
-    if rgb is not None and rgb.size and (rgb == rgb[:1, :1]).all():
-        level = "black" if not rgb.any() else "white" if rgb.all() and rgb[0, 0].min() == 255 else "one value"
+    if rgb is not None and _one_colour(rgb[::_FEW, ::_FEW]) and _one_colour(rgb):
+        level = "black" if not rgb[0, 0].any() else "white" if rgb[0, 0].min() == 255 else "one value"
         said += (f"colour is {level} in all pixels, so it shows nothing: look at the exposure, or at what was saved",)
-    measured = np.empty(0, np.float32) if depth is None else depth[np.isfinite(depth) & (depth > 0)]
-    if measured.size > 1 and (measured == measured[0]).all():
+    if depth is not None and _one_depth(depth[::_FEW, ::_FEW], least=0) and _one_depth(depth, least=2):
         said += ("depth is one value in all pixels, so it shows no shape: look at what was saved",)
     return said
+
+
+def _one_colour(rgb: NDArray[np.uint8]) -> bool:
+    return rgb.size > 0 and bool((rgb == rgb[:1, :1]).all())
+
+
+def _one_depth(depth: NDArray[np.float32], *, least: int) -> bool:
+    measured = depth[np.isfinite(depth) & (depth > 0)]
+    return measured.size >= least and bool((measured == measured[:1]).all())
 
 
 def check_marks(mask: NDArray[np.bool_] | None, label: int | None) -> tuple[str, ...]:
