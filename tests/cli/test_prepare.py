@@ -97,8 +97,8 @@ def test_a_sample_without_a_plane(parts: Path, tmp_path: Path) -> None:
 
 def test_what_fails_everywhere_is_not_told_of_every_sample(tmp_path: Path) -> None:
     for index in range(25):
-        put(tmp_path / f"parts/rgb/{index}.png", encode_png(np.zeros((4, 4, 3), np.uint8)))
-        put(tmp_path / f"parts/depth/{index}.tiff", encode_tiff(np.ones((4, 4), np.float32)))
+        put(tmp_path / f"parts/rgb/{index}.png", encode_png(np.arange(48, dtype=np.uint8).reshape(4, 4, 3)))
+        put(tmp_path / f"parts/depth/{index}.tiff", encode_tiff(np.arange(1, 17, dtype=np.float32).reshape(4, 4)))
     done = run(tmp_path / "parts", "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1

@@ -154,11 +154,15 @@ def test_a_frequent_extreme_is_named_and_may_be_named(tmp_path, numbers, said):
         (400 + HEIGHTS).astype(np.float32),
         np.where(HEIGHTS > 0, 0, 400 + HEIGHTS).astype(np.uint16),
         np.where(HEIGHTS > 0, 400.0, 388.0),
-        np.full(SHAPE, 65535, np.uint16),
     ],
 )
 def test_honest_depth_has_no_warnings(tmp_path, numbers):
     assert opened(folder(tmp_path, numbers)).warnings == ()
+
+
+def test_an_extreme_that_is_all_there_is_is_one_value(tmp_path):
+    (sentence,) = opened(folder(tmp_path, np.full(SHAPE, 65535, np.uint16))).warnings
+    assert sentence.startswith("depth is one value in all pixels")
 
 
 def test_a_float_is_invalid_if_it_is_stored_as_the_number_that_is_named(tmp_path):
@@ -196,7 +200,7 @@ def test_many_negative_numbers_are_refused_few_are_said(tmp_path, sub):
 
 def test_eight_bits_are_said_and_the_low_bytes_of_sixteen_refused(tmp_path):
     ramp = np.add.outer(np.arange(40), 9 * np.arange(60)) + 3000
-    save(tmp_path / "rgb" / "0.png", np.zeros((40, 60, 3), np.uint8))
+    save(tmp_path / "rgb" / "0.png", np.arange(40 * 60 * 3, dtype=np.uint16).astype(np.uint8).reshape(40, 60, 3))
     save(tmp_path / "depth" / "0.png", (ramp / ramp.max() * 250).astype(np.uint8))
     (sentence,) = opened(tmp_path).warnings
     assert sentence.startswith("depth has 8 bits: 256 steps")

@@ -16,6 +16,6 @@ def test_a_black_image_is_said(tmp_path):
         raise ParameterError("is not judged here")
 
     put(tmp_path / "new" / "rgb" / "a.png", encode_png(np.zeros((8, 8, 3), np.uint8)))
-    detector = SimpleNamespace(predict_sample=refuse, threshold=0.5)
+    detector = SimpleNamespace(predict_sample=refuse, threshold=0.5, floors=None)
     found = predict_all(detector, open_dataset(tmp_path / "new"), tmp_path / "out")
     assert any("colour is black" in reason for _, reason in found.warnings)
